@@ -1,0 +1,5 @@
+"""Run restorekit as `python -m restorekit`."""
+
+from restorekit.cli import main
+
+main()
