@@ -1,0 +1,112 @@
+"""What restorekit knows about a net, without importing it."""
+
+import inspect
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+from restorekit.errors import RestorekitError, UsageError
+from restorekit.types import Task
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """Which sizes and precisions a net takes."""
+
+    multiple: int = 1
+    """Height and width must be multiples of this; the model pads and crops by itself."""
+    minimum: int = 1
+    """The least height and width, in pixels."""
+    half: bool = False
+    """Float16 gives the same picture."""
+    bfloat16: bool = False
+    """Bfloat16 gives the same picture."""
+    global_statistics: bool = False
+    """The net averages over the whole picture, so a tile of it is not the same as the whole."""
+    train_size: int = 256
+    """Height and width of the crops the published weights were trained on, in pixels."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A net by name: how to recognise its state dict, build it and read what it returns.
+
+    `net` and `infer` are "module:attribute" strings, resolved when a model is asked for, so that
+    listing backends imports no net and one broken net cannot break the others.
+    """
+
+    name: str
+    net: str
+    """The `nn.Module`; its constructor takes plain values by keyword and has defaults for all."""
+    infer: str
+    """The function from a state dict to the constructor's arguments."""
+    keys: tuple[str, ...]
+    """The state-dict keys that tell this net from others; all must be there."""
+    capabilities: Capabilities
+    tasks: tuple[Task, ...]
+    """The tasks that published weights exist for."""
+    paper: str
+    licence: str
+    """Of the published weights."""
+    result: Literal["tensor", "last", "first"] = "tensor"
+    """Which of the net's outputs is the restored picture."""
+    assumed: tuple[str, ...] = ()
+    """The constructor's arguments that leave no trace in the weights; `infer` guesses them."""
+
+    def build(self, **config: Any) -> "nn.Module":  # noqa: ANN401
+        """Make the net with random weights.
+
+        Raises UsageError when the constructor does not take `config`, RestorekitError when the
+        net cannot be imported.
+        """
+        net = self._resolve(self.net)
+        accepted = inspect.signature(net).parameters
+        unknown = [key for key in config if key not in accepted]
+        if unknown:
+            raise UsageError(
+                f"backend '{self.name}' does not take {', '.join(unknown)}; "
+                f"it takes {', '.join(accepted)}"
+            )
+        try:
+            module: nn.Module = net(**{key: _frozen(value) for key, value in config.items()})
+        except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+            raise UsageError(
+                f"backend '{self.name}' cannot be built with {config}: {error}"
+            ) from error
+        return module
+
+    def infer_config(self, state: Mapping[str, "Tensor"]) -> dict[str, Any]:
+        """Read the constructor's arguments off a state dict; any exception means a misfit."""
+        config: dict[str, Any] = self._resolve(self.infer)(state)
+        return config
+
+    def matches(self, keys: Collection[str]) -> bool:
+        """Whether all signature keys are among `keys`; a match can still turn out to misfit."""
+        return all(key in keys for key in self.keys)
+
+    def scale(self, config: Mapping[str, Any]) -> int:
+        """How many times larger the restored picture is."""
+        return int(config.get("scale", 1))
+
+    def channels(self, config: Mapping[str, Any]) -> int:
+        """How many channels the net takes, noise maps and the like included."""
+        parameter = inspect.signature(self._resolve(self.net)).parameters.get("in_channels")
+        return int(config.get("in_channels", parameter.default if parameter else 3))
+
+    def _resolve(self, reference: str) -> Any:  # noqa: ANN401
+        module, _, attribute = reference.partition(":")
+        try:
+            return getattr(import_module(module), attribute)
+        # A net of another package may raise anything at all while it is imported.
+        except Exception as error:
+            raise RestorekitError(
+                f"backend '{self.name}' is broken: {reference} cannot be imported: {error}"
+            ) from error
+
+
+def _frozen(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,153 @@
+"""Our own files: safetensors with a card. Read strictly, written atomically."""
+
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from restorekit.backends.base import Backend
+from restorekit.backends.card import (
+    CARD_KEY,
+    Card,
+    check_file,
+    is_parameter,
+    parse_card,
+    read_header,
+)
+from restorekit.backends.detect import Shapes, fit_shapes, shapes_of
+from restorekit.backends.registry import default_registry
+from restorekit.errors import CheckpointError, UnknownNameError, UsageError
+
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Weights and their card."""
+
+    card: Card
+    state: dict[str, Tensor]
+    notes: tuple[str, ...] = ()
+    """What was left out or assumed when the file was not one of ours."""
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learned, the running statistics of normalisations left out."""
+        return sum(value.numel() for key, value in self.state.items() if is_parameter(key))
+
+
+def read_checkpoint(path: Path | str) -> Checkpoint:
+    """Read one of our files, floats widened to float32.
+
+    Raises CheckpointError when the format, the card or a number is not valid, or when the weights
+    are not those of the net that the card names.
+    """
+    path = Path(path)
+    header = read_header(path)
+    card = parse_card(path, header)
+    check_card(path, card, header.shapes)
+    state = load_state(path)
+    check_finite(path, state)
+    return Checkpoint(card, state)
+
+
+def write_checkpoint(
+    path: Path | str, state: Mapping[str, Tensor], card: Card, *, half: bool = False
+) -> None:
+    """Write weights and card so that `path` is either the old file or the whole new one.
+
+    `half` stores floats as float16. Raises CheckpointError, before anything is written, when the
+    weights do not fit the card, are not finite or leave the range of float16.
+    """
+    path = Path(path)
+    check_card(path, card, shapes_of(state))
+    check_finite(path, state)
+    stored = {key: _stored(path, key, value, half) for key, value in state.items()}
+    _write_atomically(path, save(stored, {CARD_KEY: card.model_dump_json()}))
+
+
+def load_state(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of any safetensors file, floats widened to float32."""
+    check_file(path)
+    try:
+        return widen(load_file(path))
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path}: not a readable safetensors file: {error}") from None
+
+
+def widen(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Turn all floats into float32 and keep integers."""
+    plain = {key: value.detach() for key, value in state.items()}
+    return {k: v.float() if v.is_floating_point() else v for k, v in plain.items()}
+
+
+def check_finite(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Raise CheckpointError that names the weights which are NaN or infinite."""
+    bad = [key for key, value in state.items() if not torch.isfinite(value).all()]
+    if bad:
+        names = ", ".join(bad[:3]) + (" ..." if len(bad) > 3 else "")
+        raise CheckpointError(
+            f"{path}: NaN or infinite numbers in {len(bad)} of {len(state)} tensors ({names}); "
+            "the training that made it diverged or the file is damaged"
+        )
+
+
+def check_card(path: Path, card: Card, shapes: Shapes) -> None:
+    """Raise CheckpointError unless `shapes` are those of the net that the card names."""
+    backend = _backend_of(path, card)
+    try:
+        fit = fit_shapes(backend, card.config, shapes)
+    except UsageError as error:
+        raise CheckpointError(f"{path}: its card does not make a net: {error}") from None
+    if not fit.exact:
+        raise CheckpointError(
+            f"{path}: the card says {card.backend} with {json.dumps(card.config)}, but the weights "
+            f"are of another net: {fit.differences()}"
+        )
+    if card.scale != (scale := backend.scale(card.config)):
+        raise CheckpointError(f"{path}: the card says scale {card.scale}, its net has {scale}")
+
+
+def _backend_of(path: Path, card: Card) -> Backend:
+    try:
+        return default_registry().get(card.backend)
+    except UnknownNameError as error:
+        raise CheckpointError(
+            f"{path}: {error}; if another package provides it, install that package"
+        ) from None
+
+
+def _stored(path: Path, key: str, value: Tensor, half: bool) -> Tensor:
+    value = value.detach().cpu()
+    if half and value.is_floating_point():
+        narrow = value.half()
+        if not torch.isfinite(narrow).all():
+            raise CheckpointError(
+                f"{path}: {key} reaches {value.abs().max():g}, float16 ends at 65504; "
+                "write it without half"
+            )
+        value = narrow
+    # A copy, for tensors that share memory are refused by the format.
+    return value.clone(memory_format=torch.contiguous_format)
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from None
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,97 @@
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from restorekit.backends.detect import detect, fit_shapes, shapes_of
+from restorekit.backends.registry import Registry, default_registry
+from restorekit.errors import UnknownNetError
+
+CONFIGS = [
+    ("sfnet", {"base": 16, "num_res": 1}),
+    ("sfnet", {"base": 32, "num_res": 3}),
+    ("prenet", {}),
+    ("prenet", {"recurrent": False, "channels": 8}),
+    ("prenet", {"recursive": True}),
+    ("prenet", {"recurrent": False, "recursive": True}),
+    ("drunet", {}),
+    ("drunet", {"in_channels": 3, "widths": (4, 6, 8, 10), "blocks": 2, "residual": True}),
+    ("drunet", {"in_channels": 1, "out_channels": 1, "widths": (2, 2, 2, 2), "bias": True}),
+]
+
+
+@pytest.mark.parametrize(("name", "config"), CONFIGS)
+def test_recovers_the_constructor_arguments_from_random_weights(name, config):
+    backend = default_registry().get(name)
+    state = backend.build(**config).state_dict()
+    found, inferred = detect(state)
+    assert found.name == name
+    again = backend.build(**inferred)
+    again.load_state_dict(state, strict=True)
+    for key, value in config.items():
+        assert inferred[key] == value
+
+
+def test_every_row_of_the_table_is_tried():
+    assert {name for name, _ in CONFIGS} == {*default_registry().names()}
+
+
+def test_a_relative_with_the_signature_keys_is_not_taken_for_the_net(state):
+    state["m_gate.weight"] = torch.zeros(3)
+    del state["m_body.0.res.0.bias"]
+    state["m_tail.bias"] = torch.zeros(7)
+    with pytest.raises(UnknownNetError) as error:
+        detect(state)
+    message = str(error.value)
+    assert f"drunet: {len(state) - 2} of {len(state)} keys match" in message
+    assert "1 missing (m_body.0.res.0.bias)" in message
+    assert "1 unexpected (m_gate.weight)" in message
+    assert "1 of another shape (m_tail.bias (file 7, net 3))" in message
+
+
+def test_a_file_without_a_signature_key_is_still_compared(state):
+    del state["m_tail.weight"]
+    with pytest.raises(UnknownNetError) as error:
+        detect(state)
+    assert "1 missing (m_tail.weight)" not in str(error.value)
+    assert "drunet: " in str(error.value)
+    assert "its configuration cannot be told: KeyError: 'm_tail.weight'" in str(error.value)
+
+
+def test_a_file_that_resembles_nothing_says_how_it_begins():
+    with pytest.raises(UnknownNetError, match=r"known: .*prenet.*begins with a\.b, c$"):
+        detect({"a.b": torch.zeros(1), "c": torch.zeros(2)})
+
+
+def test_a_broken_net_does_not_hide_the_others(state):
+    drunet = default_registry().get("drunet")
+    broken = replace(drunet, name="broken", net="no.such:Net", infer="no.such:infer")
+    assert detect(state, Registry([broken, drunet]))[0] is drunet
+    with pytest.raises(UnknownNetError, match=r"broken: .* cannot be told: .*no\.such"):
+        detect(state, Registry([broken]))
+
+
+def test_a_discriminator_is_called_one():
+    spectral = {"conv0.weight": torch.zeros(4, 3, 3, 3), "conv1.weight_orig": torch.zeros(4)}
+    patch = {"0.weight": torch.zeros(8, 3, 4, 4), "1.weight": torch.zeros(1, 8, 4, 4)}
+    for state in (spectral, patch):
+        with pytest.raises(UnknownNetError, match="looks like the discriminator"):
+            detect(state)
+    with pytest.raises(UnknownNetError) as error:
+        detect({"0.weight": torch.zeros(8, 1, 3, 3), "1.weight": torch.zeros(1, 8, 3, 3)})
+    assert "discriminator" not in str(error.value)
+
+
+class Stack(torch.nn.Sequential):
+    def __init__(self):
+        super().__init__(torch.nn.BatchNorm2d(3))
+
+
+def test_files_from_before_the_batch_counters_fit_and_load(monkeypatch):
+    monkeypatch.setitem(sys.modules, "stack_net", SimpleNamespace(Stack=Stack))
+    backend = replace(default_registry().get("drunet"), net="stack_net:Stack")
+    old = {k: v for k, v in Stack().state_dict().items() if "num_batches" not in k}
+    assert fit_shapes(backend, {}, shapes_of(old)).exact
+    Stack().load_state_dict(old, strict=True)

@@ -1,0 +1,170 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from restorekit.backends.base import Capabilities
+from restorekit.backends.card import Card
+from restorekit.backends.checkpoint import write_checkpoint
+from restorekit.backends.model import build_net, load_model, resolve_device
+from restorekit.backends.registry import default_registry
+from restorekit.errors import CheckpointError, UnknownNameError, UsageError
+from restorekit.types import Precision, Task
+
+
+@pytest.fixture
+def path(tmp_path, state, card):
+    write_checkpoint(tmp_path / "tiny.safetensors", state, card)
+    return tmp_path / "tiny.safetensors"
+
+
+@pytest.fixture
+def model(path):
+    return load_model(path, device="cpu")
+
+
+def test_loads_strictly_and_knows_itself(model, state, card):
+    assert model.card == card
+    assert (model.task, model.scale, model.channels) == (Task.DENOISE, 1, 3)
+    assert not model.net.training
+    assert all(torch.equal(value, state[key]) for key, value in model.net.state_dict().items())
+
+
+def enlarged(x):
+    return torch.nn.functional.interpolate(x, scale_factor=2, mode="nearest")
+
+
+class Strict(torch.nn.Module):
+    """Twice the size, and nothing but multiples of 8."""
+
+    def forward(self, x):
+        assert not any(side % 8 for side in x.shape[-2:])
+        return enlarged(x)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(1, 40), st.integers(1, 40))
+def test_any_size_goes_in_and_comes_out_at_scale(model, height, width):
+    double = replace(model, net=Strict(), card=model.card.model_copy(update={"scale": 2}))
+    x = torch.rand(2, 3, height, width)
+    assert torch.equal(double(x), enlarged(x))
+
+
+def test_is_the_net_run_on_the_reflected_picture(model):
+    x = torch.rand(1, 3, 13, 21)
+    padded = torch.nn.functional.pad(x, (0, 3, 0, 3), mode="reflect")
+    with torch.no_grad():
+        expected = model.net(padded)[..., :13, :21]
+    restored = model(x)
+    assert restored.dtype is torch.float32
+    assert torch.allclose(restored, expected, atol=1e-6)
+
+
+def test_takes_any_float_and_returns_float32(model):
+    x = torch.rand(1, 3, 16, 16)
+    assert torch.equal(model(x.double()), model(x))
+    assert model(x.half()).dtype is torch.float32
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (torch.zeros(1, 1, 8, 8), "tiny takes pictures of 3 channels, got 1"),
+        (torch.zeros(3, 8, 8), r"takes \(N, C, H, W\), got \(3, 8, 8\)"),
+        (torch.zeros(1, 3, 0, 8), r"got \(1, 3, 0, 8\)"),
+        (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), r"takes floats in \[0, 1\], got torch.uint8"),
+    ],
+)
+def test_refuses_what_is_no_picture_for_it(model, x, message):
+    with pytest.raises(UsageError, match=message):
+        model(x)
+
+
+def test_lower_precision_only_where_the_backend_says_so(model):
+    x = torch.rand(1, 3, 16, 16)
+    with pytest.raises(UsageError, match="drunet is not exact enough in bfloat16"):
+        model(x, precision=Precision.BFLOAT16)
+    able = replace(
+        model, backend=replace(model.backend, capabilities=Capabilities(8, 8, bfloat16=True))
+    )
+    lowered = able(x, precision=Precision.BFLOAT16)
+    assert lowered.dtype is torch.float32
+    assert 0 < (lowered - model(x)).abs().max() < 0.05
+
+
+def test_auto_precision_stays_float32_on_a_cpu(model):
+    able = replace(model, backend=replace(model.backend, capabilities=Capabilities(half=True)))
+    assert able.precision(Precision.AUTO) is Precision.FLOAT32
+    assert able.precision(Precision.FLOAT16) is Precision.FLOAT16
+
+
+SMALL = {
+    "sfnet": {"base": 16, "num_res": 1},
+    "prenet": {"stages": 2, "channels": 4},
+    "drunet": {"widths": (2, 2, 2, 2), "blocks": 1},
+}
+
+
+@pytest.mark.parametrize("name", default_registry().names())
+@pytest.mark.parametrize("size", [(1, 1), (21, 19)])
+def test_every_net_of_the_table_restores_any_size(tmp_path, name, size):
+    state = build_net(name, **SMALL[name]).state_dict()
+    card = Card(name=name, backend=name, config=SMALL[name])
+    write_checkpoint(tmp_path / "net.safetensors", state, card)
+    model = load_model(tmp_path / "net.safetensors", device="cpu")
+    restored = model(torch.rand(2, model.channels, *size))
+    assert restored.shape == (2, 3, *size)
+    assert torch.isfinite(restored).all()
+
+
+class Pyramid(torch.nn.Module):
+    def forward(self, x):
+        return [x * 0, x]
+
+
+@pytest.mark.parametrize(("result", "is_zero"), [("first", True), ("last", False)])
+def test_takes_the_picture_out_of_several_outputs(model, result, is_zero):
+    pyramid = replace(model, net=Pyramid(), backend=replace(model.backend, result=result))
+    assert (pyramid(torch.ones(1, 3, 8, 8)).max() == 0) == is_zero
+
+
+def test_a_foreign_file_is_a_model_too(tmp_path, state):
+    torch.save({"params_ema": state}, tmp_path / "net_latest.pth")
+    model = load_model(tmp_path / "net_latest.pth", device="cpu")
+    assert (model.card.name, model.backend.name, model.task) == ("net_latest", "drunet", None)
+    assert torch.isfinite(model(torch.rand(1, 3, 9, 9))).all()
+
+
+def test_what_is_assumed_of_a_foreign_file_is_warned_of(tmp_path):
+    torch.save(build_net("prenet", channels=2).state_dict(), tmp_path / "net.pth")
+    with pytest.warns(UserWarning, match="assumed stages=6, late=False"):
+        load_model(tmp_path / "net.pth", device="cpu")
+
+
+def test_nothing_is_loaded_with_random_weights(tmp_path, state):
+    del state["m_tail.weight"]
+    torch.save(state, tmp_path / "part.pth")
+    with pytest.raises(CheckpointError, match=r"m_tail\.weight"):
+        load_model(tmp_path / "part.pth")
+
+
+def test_wrong_names_get_the_nearest():
+    with pytest.raises(UnknownNameError, match="unknown model"):
+        load_model("no-such-model")
+    with pytest.raises(UnknownNameError, match="did you mean sfnet"):
+        build_net("sfnett")
+
+
+def test_build_net_takes_the_arguments_of_the_net():
+    assert build_net("drunet", widths=(2, 2, 2, 2), blocks=3).m_head.out_channels == 2
+
+
+def test_devices_are_those_that_are_there():
+    assert resolve_device("cpu") == torch.device("cpu")
+    assert resolve_device().type in ("cpu", "cuda", "xpu", "mps")
+    with pytest.raises(UsageError, match="unknown device 'gpu'; available: auto, cpu"):
+        resolve_device("gpu")
+    with pytest.raises(UsageError, match="is not available here; available: auto, cpu"):
+        resolve_device("cuda:99")
