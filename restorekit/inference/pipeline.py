@@ -1,0 +1,208 @@
+"""From a degraded picture to a restored one."""
+
+import copy
+import warnings
+from collections.abc import Callable, Generator
+from dataclasses import KW_ONLY, dataclass, replace
+from functools import cached_property
+from itertools import chain
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from restorekit.backends.model import Model
+from restorekit.errors import UsageError
+from restorekit.events import TileDone, Warned
+from restorekit.inference.memory import Footprint, automatic_tile, measure
+from restorekit.inference.plan import Box, whole
+from restorekit.inference.tiled import Events, Net, TiledRun, Tiling
+from restorekit.inference.transparency import enlarge, fill_hidden
+from restorekit.nets.tlc import LocalStatistics
+from restorekit.ops.pixels import to_pixels, to_tensor
+from restorekit.types import Image, Precision
+
+OVERLAP = 32
+"""Pixels that neighbouring tiles share unless told otherwise."""
+_NEVER_TILED = 256 * 256
+_PROBE_WINDOW = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Restorer:
+    """A model and how to run it; may be used by several threads at once.
+
+    Raises UsageError when an option is out of its range or not possible with the model.
+    """
+
+    model: Model
+    _: KW_ONLY
+    tile: int | Literal["auto"] = "auto"
+    """The longest side of a tile in pixels; 0 is the whole picture, "auto" goes by free memory."""
+    overlap: int | None = None
+    """Pixels that neighbouring tiles share; None is enough for the net."""
+    precision: Precision = Precision.AUTO
+    strength: float = 1.0
+    """How much of the restored picture is mixed into the degraded one, 0 to 1."""
+    ensemble: bool = False
+    """Restore all eight rotations and reflections of each tile and average them."""
+
+    def __post_init__(self) -> None:
+        self.model.precision(self.precision)
+        if self.tile != "auto" and self.tile < 0:
+            raise UsageError(f"tile must be 'auto', 0 or a number of pixels, not {self.tile}")
+        if self.overlap is not None and self.overlap < 0:
+            raise UsageError(f"overlap must be 0 or more pixels, not {self.overlap}")
+        if not 0 <= self.strength <= 1:
+            raise UsageError(f"strength must be 0 to 1, not {self.strength}")
+
+    def restore(self, image: Image) -> Generator[TileDone | Warned, None, Image]:
+        """Restore a picture; the generator returns it, with the depth, greyness and metadata kept.
+
+        Where the model enlarges, alpha is enlarged too; else it keeps its bytes. Strength 0 returns
+        the picture itself.
+        """
+        scale = self.model.scale
+        if self.strength == 0 and scale == 1:
+            return image
+        degraded = fill_hidden(image.pixels, image.alpha)
+        shape = (image.height * scale, image.width * scale, degraded.shape[2])
+        restored = np.empty(shape, degraded.dtype)
+        top = 0
+
+        def read(box: Box) -> Tensor:
+            return to_tensor(degraded[box.slices])
+
+        def write(strip: Tensor) -> None:
+            nonlocal top
+            rows = to_pixels(strip, degraded.dtype)
+            restored[top : top + len(rows)] = rows
+            top += len(rows)
+
+        yield from self._run(whole(image.height, image.width), read, write)
+        return replace(image, pixels=restored, alpha=enlarge(image.alpha, scale))
+
+    def restore_tensor(self, x: Tensor) -> Tensor:
+        """Restore (N, C, H, W); the result is clamped to [0, 1] and on the same device as `x`.
+
+        What `restore` reports as `Warned` is a Python warning here.
+        """
+        strips: list[Tensor] = []
+
+        def read(box: Box) -> Tensor:
+            return x[..., *box.slices]
+
+        for event in self._run(whole(*x.shape[-2:]), read, strips.append):
+            if isinstance(event, Warned):
+                warnings.warn(event.message, stacklevel=2)
+        return torch.cat(strips, -2).clamp(0, 1).to(x.device)
+
+    def _run(
+        self, picture: Box, read: Callable[[Box], Tensor], write: Callable[[Tensor], None]
+    ) -> Events:
+        model = self._model_for(picture)
+        able = model.backend.capabilities
+        overlap = able.train_size // 2 if able.global_statistics else OVERLAP
+        tiling = Tiling(
+            tile=self._tile_for(picture),
+            overlap=overlap if self.overlap is None else self.overlap,
+            multiple=able.multiple,
+            minimum=able.minimum,
+            scale=model.scale,
+        )
+        run = TiledRun(self._net(model), read, tiling, model.precision(self.precision))
+        yield from run.run(picture, write)
+
+    def _net(self, model: Model) -> Net:
+        net = _any_channels(model)
+        if self.ensemble:
+            net = _ensemble(net)
+        return net if self.strength == 1 else _blended(net, self.strength, model.scale)
+
+    def _tile_for(self, picture: Box) -> int:
+        if self.tile != "auto":
+            return self.tile
+        height, width = picture.rows.length, picture.columns.length
+        if height * width <= _NEVER_TILED:
+            return 0
+        return automatic_tile(
+            height,
+            width,
+            self._footprint,
+            self.model.device,
+            prefer_whole=self.model.backend.capabilities.global_statistics,
+        )
+
+    def _model_for(self, picture: Box) -> Model:
+        size = self.model.backend.capabilities.train_size
+        fits = max(picture.rows.length, picture.columns.length) <= size
+        return self.model if fits else self._local
+
+    @cached_property
+    def _local(self) -> Model:
+        """The model with statistics over windows of the size of its training crops."""
+        return _with_window(self.model, self.model.backend.capabilities.train_size)
+
+    @cached_property
+    def _footprint(self) -> Footprint:
+        # A window of the usual size would cover the small pictures that are measured.
+        model = _with_window(self.model, _PROBE_WINDOW)
+        precision = model.precision(self.precision)
+        return measure(lambda x: model(x, precision=precision), model.channels)
+
+
+def _with_window(model: Model, side: int) -> Model:
+    """Let a net with global statistics, unless it has been told, take them over a window.
+
+    The model is copied, its weights are not: others may be using it as it is.
+    """
+    able = model.backend.capabilities.global_statistics and hasattr(model.net, "statistics")
+    if not able or model.net.statistics is not None:
+        return model
+    weights = chain(model.net.parameters(), model.net.buffers())
+    net = copy.deepcopy(model.net, {id(weight): weight for weight in weights})
+    net.statistics = LocalStatistics(side, side)
+    return replace(model, net=net)
+
+
+def _any_channels(model: Model) -> Net:
+    """Let a colour net restore grey pictures and a grey net each channel of a colour picture."""
+
+    def net(x: Tensor, precision: Precision) -> Tensor:
+        count, channels, height, width = x.shape
+        if channels == 1 and model.channels == 3:
+            return model(x.expand(-1, 3, -1, -1), precision=precision).mean(1, keepdim=True)
+        if channels == 3 and model.channels == 1:
+            planes = model(x.reshape(-1, 1, height, width), precision=precision)
+            return planes.reshape(count, 3, *planes.shape[-2:])
+        return model(x, precision=precision)
+
+    return net
+
+
+def _ensemble(net: Net) -> Net:
+    """Average over the eight rotations and reflections of a square."""
+
+    def averaged(x: Tensor, precision: Precision) -> Tensor:
+        total = torch.zeros(())
+        for turns in range(4):
+            turned = torch.rot90(x, turns, (-2, -1))
+            plain = net(turned, precision)
+            mirrored = net(turned.flip(-1), precision).flip(-1)
+            total = total.to(plain.device) + torch.rot90(plain + mirrored, -turns, (-2, -1))
+        return total / 8
+
+    return averaged
+
+
+def _blended(net: Net, strength: float, scale: int) -> Net:
+    """Mix what a net restores with its input, enlarged by bicubic interpolation."""
+
+    def mixed(x: Tensor, precision: Precision) -> Tensor:
+        restored = net(x, precision)
+        large = x if scale == 1 else F.interpolate(x, scale_factor=scale, mode="bicubic")
+        return torch.lerp(large.to(restored.device), restored, strength)
+
+    return mixed
