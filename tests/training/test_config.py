@@ -1,0 +1,81 @@
+import pytest
+
+from restorekit.errors import UnknownNameError, UsageError
+from restorekit.training.config import list_recipes, load_recipe, parse_override, parse_recipe
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_every_shipped_recipe_is_valid(name):
+    recipe = load_recipe(name, {})
+    assert recipe.name == name
+    assert recipe.description
+
+
+def test_overrides_reach_into_tables():
+    recipe = load_recipe("denoise-s", {"optim.lr": 0.5, "data.photos": "somewhere", "steps": 3})
+    assert recipe.optim.lr == 0.5
+    assert recipe.data.photos.name == "somewhere"
+    assert recipe.steps == 3
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("steps=10", ("steps", 10)),
+        ("optim.lr=1e-4", ("optim.lr", 1e-4)),
+        ("data.photos=my photos", ("data.photos", "my photos")),
+        ("losses={l1 = 1.0}", ("losses", {"l1": 1.0})),
+        ("half=false", ("half", False)),
+    ],
+)
+def test_set_reads_toml_values_and_bare_strings(written, read):
+    assert parse_override(written) == read
+
+
+@pytest.mark.parametrize("written", ["steps", "=3", ""])
+def test_set_without_a_key_and_a_value_is_refused(written):
+    with pytest.raises(UsageError, match="key=value"):
+        parse_override(written)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("optim.weight_decya", 1, "did you mean weight_decay"),
+        ("stesp", 1, "did you mean steps"),
+        ("steps", 0, "greater than or equal to 1"),
+        ("losses", {"l3": 1.0}, "l3"),
+        ("task", "derian", "derian"),
+        ("data.pairs", "x", "not both"),
+        ("steps.more", 1, "is a value, not a table"),
+        ("version", 2, "version"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(tmp_path, content, key, value, said):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'version = 1\nname = "x"\ntask = "denoise"\nsteps = 5\n'
+        '[net]\nbackend = "drunet"\n[data]\nphotos = "p"\n'
+    )
+    with pytest.raises(UsageError, match=said) as error:
+        load_recipe(path, {key: value})
+    assert key.split(".")[0] in str(error.value)
+
+
+def test_the_hash_is_of_what_decides_the_result(content):
+    recipe = parse_recipe(content, "tiny")
+    elsewhere = content | {"data": content["data"] | {"photos": "/other"}, "description": "words"}
+    assert parse_recipe(elsewhere, "tiny").sha256 == recipe.sha256
+    assert parse_recipe(content | {"seed": 1}, "tiny").sha256 != recipe.sha256
+
+
+def test_an_unknown_recipe_names_the_nearest():
+    with pytest.raises(UnknownNameError, match="derain-s"):
+        load_recipe("derain", {})
+
+
+def test_a_file_that_is_not_toml_is_named(tmp_path):
+    path = tmp_path / "broken.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match=r"broken\.toml: not a TOML file"):
+        load_recipe(path, {})

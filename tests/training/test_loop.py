@@ -1,0 +1,225 @@
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from restorekit.api import drain, training
+from restorekit.backends.checkpoint import read_checkpoint
+from restorekit.errors import DataError, TrainingError
+from restorekit.events import Finished, Saved, Started, StepDone, Validated, Warned
+from restorekit.training import loop
+from restorekit.training.config import parse_recipe
+from restorekit.training.sinks import LOG
+
+
+def run(recipe, folder, resume=False):
+    return list(training(recipe, folder, resume=resume, device="cpu"))
+
+
+def stop_after(recipe, folder, step, resume=False):
+    events = training(recipe, folder, resume=resume, device="cpu")
+    for event in events:
+        if isinstance(event, StepDone) and event.step == step:
+            events.close()
+
+
+def digest(folder):
+    """Hash of everything in a state that has to be the same; time is not."""
+    state = torch.load(folder / loop.STATE, weights_only=True)
+    del state["seconds"]
+    sha = hashlib.sha256()
+
+    def feed(value):
+        if isinstance(value, dict):
+            for key in value:
+                feed(value[key])
+        elif isinstance(value, list | tuple):
+            for item in value:
+                feed(item)
+        elif isinstance(value, torch.Tensor):
+            sha.update(value.numpy().tobytes())
+        else:
+            sha.update(repr(value).encode())
+
+    feed(state)
+    return sha.hexdigest()
+
+
+def test_a_run_reports_and_writes_what_it_should(recipe, tmp_path):
+    events = run(recipe, tmp_path)
+    assert isinstance(events[0], Started)
+    assert events[0].total == 20
+    assert [e.step for e in events if isinstance(e, StepDone)] == [*range(1, 21)]
+    assert [e.step for e in events if isinstance(e, Validated)] == [10, 20]
+    assert isinstance(events[-1], Finished)
+    card = read_checkpoint(tmp_path / "tiny.safetensors").card
+    assert card.training.recipe_sha256 == recipe.sha256
+    assert card.task == "denoise"
+    assert json.loads((tmp_path / "recipe.json").read_text())["steps"] == 20
+
+
+def test_training_learns(content, tmp_path):
+    content |= {"steps": 120, "validate_every": 60, "optim": {"warmup": 4, "lr": 3e-3}}
+    values = [
+        e.values["psnr"]
+        for e in run(parse_recipe(content, "tiny"), tmp_path)
+        if isinstance(e, Validated)
+    ]
+    assert values[-1] > values[0] + 0.05
+
+
+def test_resume_continues_bit_for_bit(recipe, tmp_path):
+    run(recipe, tmp_path / "whole")
+    stop_after(recipe, tmp_path / "halves", 10)
+    run(recipe, tmp_path / "halves", resume=True)
+    assert digest(tmp_path / "whole") == digest(tmp_path / "halves")
+    best = [(tmp_path / name / "tiny.safetensors").read_bytes() for name in ("whole", "halves")]
+    assert best[0] == best[1]
+
+
+def test_resume_with_workers_continues_bit_for_bit(content, tmp_path):
+    content["data"] |= {"workers": 1}
+    recipe = parse_recipe(content, "tiny")
+    run(recipe, tmp_path / "whole")
+    stop_after(recipe, tmp_path / "halves", 7)
+    run(recipe, tmp_path / "halves", resume=True)
+    assert digest(tmp_path / "whole") == digest(tmp_path / "halves")
+
+
+def test_the_log_has_every_step_once_after_a_resume(recipe, tmp_path):
+    stop_after(recipe, tmp_path, 13)
+    run(recipe, tmp_path, resume=True)
+    lines = (tmp_path / LOG).read_text().splitlines()
+    assert lines[0] == "step,lr,seconds,l1,fft,psnr,degraded_psnr"
+    steps = [int(line.split(",")[0]) for line in lines[1:]]
+    assert steps == [*range(1, 11), 10, *range(11, 21), 20]
+
+
+def start(recipe_file, folder):
+    command = [sys.executable, "-m", "restorekit", "train", str(recipe_file), "-o", str(folder)]
+    return subprocess.Popen(
+        [*command, "--device", "cpu"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+
+
+def wait_for_step(folder, step, seconds=90):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        log = folder / LOG
+        if log.exists() and log.read_text().count("\n") > step:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"no step {step} within {seconds} s")
+
+
+@pytest.fixture
+def long_recipe(content, tmp_path):
+    """A recipe in a file, long enough to be killed on the way."""
+    path = tmp_path / "long.toml"
+    data = "\n".join(f"{k} = {json.dumps(v)}" for k, v in content["data"].items())
+    path.write_text(
+        'name = "tiny"\ntask = "denoise"\nsteps = 400\nvalidate_every = 50\nsave_every = 5\n'
+        f'[net]\nbackend = "drunet"\nconfig = {{ widths = [4, 4, 4, 4], blocks = 1, '
+        f"residual = true, in_channels = 3 }}\n[data]\n{data}\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_killed_process_resumes_bit_for_bit(long_recipe, tmp_path, number):
+    from restorekit.training.config import load_recipe
+
+    process = start(long_recipe, tmp_path / "killed")
+    wait_for_step(tmp_path / "killed", 12)
+    process.send_signal(number)
+    _, message = process.communicate(timeout=60)
+    if number == signal.SIGKILL:
+        assert process.returncode == -signal.SIGKILL
+    else:
+        assert process.returncode == 130, message
+        assert b"Traceback" not in message
+    recipe = load_recipe(long_recipe, {})
+    reached = torch.load(tmp_path / "killed" / loop.STATE, weights_only=True)["step"]
+    assert 5 <= reached < 400
+    stop_after(recipe, tmp_path / "killed", reached + 5, resume=True)
+    stop_after(recipe, tmp_path / "whole", reached + 5)
+    assert digest(tmp_path / "killed") == digest(tmp_path / "whole")
+
+
+def test_a_second_run_does_not_overwrite_the_first(recipe, tmp_path):
+    stop_after(recipe, tmp_path, 1)
+    with pytest.raises(TrainingError, match="holds a run already; go on with --resume"):
+        run(recipe, tmp_path)
+
+
+def test_resuming_nothing_is_an_error(recipe, tmp_path):
+    with pytest.raises(TrainingError, match="no saved state to resume"):
+        run(recipe, tmp_path, resume=True)
+
+
+def test_resuming_with_another_recipe_lists_what_differs(recipe, content, tmp_path):
+    stop_after(recipe, tmp_path, 1)
+    other = parse_recipe(content | {"optim": {"warmup": 9}}, "tiny")
+    with pytest.raises(TrainingError, match=r"optim\.warmup: 4 -> 9"):
+        run(other, tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("content_of_state", [b"", b"not a state", None])
+def test_a_damaged_state_is_named(recipe, tmp_path, content_of_state):
+    if content_of_state is None:
+        torch.save({"format": "restorekit training state 0"}, tmp_path / loop.STATE)
+    else:
+        (tmp_path / loop.STATE).write_bytes(content_of_state)
+    with pytest.raises(TrainingError, match=r"state\.pt"):
+        run(recipe, tmp_path, resume=True)
+
+
+def test_steps_that_are_not_finite_are_skipped_then_stop_the_run(content, tmp_path):
+    content |= {"bad_steps": 3, "optim": {"lr": 1e30, "warmup": 0, "clip": 1e30}}
+    events = training(parse_recipe(content, "tiny"), tmp_path, device="cpu")
+    seen = []
+    with pytest.raises(TrainingError, match=r"lower optim\.lr"):
+        seen.extend(events)
+    assert sum(isinstance(e, Warned) for e in seen) == 3
+
+
+def test_problems_with_the_pictures_come_before_the_first_step(content, tmp_path):
+    content["data"] |= {"patch": 64}
+    with pytest.raises(DataError, match="smaller than the 64-pixel patch"):
+        drain(training(parse_recipe(content, "tiny"), tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_bfloat16_trains_close_to_float32(content, tmp_path):
+    values = []
+    for precision in ("float32", "bfloat16"):
+        recipe = parse_recipe(content | {"precision": precision}, "tiny")
+        events = run(recipe, tmp_path / precision)
+        values.append([e.losses["l1"] for e in events if isinstance(e, StepDone)])
+    assert values[0] != values[1]
+    assert values[0] == pytest.approx(values[1], rel=0.05)
+
+
+def test_deep_supervision_trains_every_scale_of_a_net(content, tmp_path):
+    content |= {
+        "net": {"backend": "sfnet", "config": {"base": 16, "num_res": 1}},
+        "steps": 2,
+        "validate_every": 2,
+    }
+    events = run(parse_recipe(content, "tiny"), tmp_path)
+    assert [e.step for e in events if isinstance(e, Validated)] == [2]
+    assert any(isinstance(e, Saved) for e in events)
+
+
+def test_no_temporary_files_stay(recipe, tmp_path):
+    run(recipe, tmp_path)
+    names = {path.name for path in Path(tmp_path).iterdir() if path.is_file()}
+    assert names == {"state.pt", "recipe.json", "log.csv", "tiny.safetensors"}
+    assert os.access(tmp_path / "state.pt", os.R_OK)
