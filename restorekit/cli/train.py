@@ -1,0 +1,75 @@
+"""`restorekit train`."""
+
+import signal
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Event as Flag
+from typing import Annotated
+
+import typer
+
+from restorekit.cli.render import render
+from restorekit.errors import UsageError
+from restorekit.events import Event
+
+
+def train(
+    recipe: Annotated[
+        str | None, typer.Argument(help="A TOML file, or the name of a recipe that ships.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder of the run [runs/NAME].")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ...")] = "auto",
+    list_recipes: Annotated[bool, typer.Option("--list", help="List the recipes.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write events as JSON lines.")] = False,
+) -> None:
+    """Train a net by a recipe; Ctrl-C saves, --resume goes on bit for bit.
+
+    The folder of the run gets log.csv, state.pt, recipe.json and the best checkpoint so far.
+    """
+    from restorekit import api
+    from restorekit.training import config
+
+    if list_recipes:
+        for name in config.list_recipes():
+            typer.echo(f"{name:12} {config.load_recipe(name, {}).description}")
+        return
+    if recipe is None:
+        raise UsageError("name a recipe: a TOML file or one of restorekit train --list")
+    overrides = dict(config.parse_override(written) for written in settings or ())
+    loaded = config.load_recipe(recipe, overrides)
+    events = api.training(loaded, output, resume=resume, device=device)
+    with stop_between_events() as stopped:
+        render(_until(events, stopped), as_json=as_json)
+    if stopped.is_set():
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def stop_between_events() -> Iterator[Flag]:
+    """Set the flag on Ctrl-C or SIGTERM instead of breaking into a half-done step."""
+    flag = Flag()
+    caught = {
+        number: signal.signal(number, lambda *_: flag.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield flag
+    finally:
+        for number, handler in caught.items():
+            signal.signal(number, handler)
+
+
+def _until(events: Generator[Event, None, None], stopped: Flag) -> Iterator[Event]:
+    with closing(events):
+        for event in events:
+            yield event
+            if stopped.is_set():
+                return

@@ -1,0 +1,262 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
+
+from restorekit.backends import hub
+from restorekit.backends.card import Card, Measured, read_card
+from restorekit.backends.checkpoint import write_checkpoint
+from restorekit.backends.model import build_net, load_model
+from restorekit.cli.models import app
+from restorekit.errors import CheckpointError, UnknownNameError, UnsafePickleError, UsageError
+from restorekit.types import Task
+
+CONFIG = {"in_channels": 3, "widths": (2, 3, 4, 5), "blocks": 1, "residual": True, "bias": True}
+
+
+@pytest.fixture
+def state():
+    torch.manual_seed(0)
+    return build_net("drunet", **CONFIG).state_dict()
+
+
+@pytest.fixture
+def foreign(tmp_path, state):
+    torch.save({"params": state, "iter": 9}, tmp_path / "net_g.pth")
+    return tmp_path / "net_g.pth"
+
+
+@pytest.fixture(autouse=True)
+def weights(tmp_path, monkeypatch):
+    """An empty folder of embedded models, and an empty current folder."""
+    folder, here = tmp_path / "weights", tmp_path / "here"
+    folder.mkdir()
+    here.mkdir()
+    monkeypatch.setattr(hub, "weights_folder", lambda: folder)
+    monkeypatch.chdir(here)
+    return folder
+
+
+@pytest.fixture
+def embedded(weights, state):
+    card = Card(
+        name="derain-s",
+        backend="drunet",
+        config=CONFIG,
+        task=Task.DERAIN,
+        licence="Apache-2.0",
+        limits="stripes",
+        measured=(Measured(dataset="Rain100L", protocol="rain", values={"psnr": 31.5}),),
+    )
+    write_checkpoint(weights / "derain-s.safetensors", state, card)
+    return weights / "derain-s.safetensors"
+
+
+def run(*arguments, code=0):
+    """Run a command; what it raises goes to the caller, as it does to the program's main."""
+    result = CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "200"})
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def run_json(*arguments, code=0):
+    return json.loads(run(*arguments, "--json", code=code))
+
+
+def test_list_shows_the_embedded_models(embedded):
+    line = run("list").splitlines()[1]
+    for cell in ("derain-s", "derain", "drunet", "psnr 31.5 on Rain100L (rain)", "Apache-2.0"):
+        assert cell in line
+    (row,) = run_json("list")
+    assert row["bytes"] == embedded.stat().st_size
+    net = build_net("drunet", **CONFIG)
+    assert row["parameters"] == sum(value.numel() for value in net.state_dict().values())
+
+
+def test_list_says_when_there_is_none(weights):
+    assert str(weights) in run("list")
+    assert run_json("list") == []
+
+
+def test_list_goes_on_after_a_broken_file(embedded, weights):
+    (weights / "broken.safetensors").write_bytes(b"no")
+    text = run("list")
+    assert "broken" in text
+    assert "unusable" in text
+    assert "derain-s" in text
+
+
+def test_show_tells_all_of_an_embedded_model(embedded):
+    text = run("show", "derain-s")
+    for fact in (hub.sha256(embedded), "stripes", "widths [2, 3, 4, 5]", "psnr 31.5", "TPAMI"):
+        assert fact in text
+    facts = run_json("show", "derain-s")
+    assert facts["task"] == "derain"
+    assert facts["notes"] == []
+
+
+def test_show_opens_foreign_files(foreign):
+    facts = run_json("show", foreign)
+    assert (facts["backend"], facts["config"]["blocks"]) == ("drunet", 1)
+    assert "without a card" in facts["notes"][0]
+    assert "took 'params', left out iter" in facts["notes"][1]
+    assert "took 'params'" in run("show", foreign)
+
+
+def test_show_works_where_the_backend_is_not_installed(tmp_path, state):
+    card = Card(name="x", backend="elsewhere", config={})
+    save_file(state, tmp_path / "x.safetensors", {"restorekit": card.model_dump_json()})
+    assert run_json("show", tmp_path / "x.safetensors")["paper"] == "of a backend that is not here"
+
+
+def test_show_names_what_is_wrong(tmp_path):
+    with pytest.raises(UnknownNameError):
+        run("show", "derain")
+    with pytest.raises(UsageError, match="no such checkpoint file"):
+        run("show", "derain.pth")
+    (tmp_path / "a.safetensors").write_bytes(b"x" * 40)
+    with pytest.raises(CheckpointError, match=r"a\.safetensors"):
+        run("show", tmp_path / "a.safetensors")
+
+
+def test_convert_writes_a_checkpoint_in_the_current_folder(foreign, state):
+    text = run("convert", foreign)
+    assert "note: took 'params', left out iter" in text
+    assert "drunet(in_channels=3" in text
+    assert "-> net_g.safetensors" in text
+    model = load_model("net_g.safetensors", device="cpu")
+    assert model.card.name == "net_g"
+    assert all(torch.equal(value, state[key]) for key, value in model.net.state_dict().items())
+
+
+def test_convert_fills_the_card(foreign, tmp_path):
+    out = tmp_path / "deep" / "rain.safetensors"
+    given = ("--task", "derain", "--name", "rain", "--licence", "MIT", "--source", "a paper")
+    report = run_json("convert", foreign, "-o", out, *given)
+    card = read_card(out)
+    assert (card.task, card.name, card.licence, card.source) == (
+        Task.DERAIN,
+        "rain",
+        "MIT",
+        "a paper",
+    )
+    assert report["file"] == str(out)
+    assert report["bytes"] == out.stat().st_size
+
+
+@pytest.fixture
+def prenet(tmp_path):
+    state = build_net("prenet", stages=4, late=True, channels=4).state_dict()
+    torch.save(state, tmp_path / "prenet.pth")
+    return tmp_path / "prenet.pth"
+
+
+def test_convert_says_what_it_assumed_and_takes_better_knowledge(prenet):
+    assert "note: assumed stages=6, late=False: the weights do not tell" in run("convert", prenet)
+    text = run("convert", prenet, "--overwrite", "--set", "stages=4", "--set", "late=true")
+    assert "prenet(stages=4" in text
+    assert "assumed" not in text
+    config = read_card("prenet.safetensors").config
+    assert (config["stages"], config["late"]) == (4, True)
+    run("convert", "prenet.safetensors", "-o", "again.safetensors", "--set", "stages=2")
+    assert read_card("again.safetensors").config == {**config, "stages": 2}
+
+
+@pytest.mark.parametrize(
+    ("setting", "error", "message"),
+    [
+        ("stages", UsageError, "write KEY=VALUE"),
+        ("stages=many", UsageError, "write KEY=VALUE"),
+        ("stage=4", CheckpointError, "does not take stage; it takes stages"),
+        ("channels=5", CheckpointError, "weights are of another net"),
+    ],
+)
+def test_convert_refuses_settings_that_do_not_fit(prenet, setting, error, message):
+    with pytest.raises(error, match=message):
+        run("convert", prenet, "--set", setting)
+    assert not [*Path().iterdir()]
+
+
+def test_convert_into_a_folder(foreign, tmp_path):
+    run("convert", foreign, "-o", tmp_path)
+    assert read_card(tmp_path / "net_g.safetensors").source == "net_g.pth"
+
+
+def test_convert_to_half(foreign):
+    run("convert", foreign, "--half", "-o", "half.safetensors")
+    assert {value.dtype for value in load_file("half.safetensors").values()} == {torch.float16}
+
+
+def test_convert_keeps_the_card_of_our_own_file(embedded):
+    run("convert", embedded, "--half", "-o", "small.safetensors")
+    before, after = read_card(embedded), read_card("small.safetensors")
+    assert after == before.model_copy(update={"name": "small"})
+
+
+def test_convert_replaces_only_when_told(foreign, embedded, tmp_path):
+    out = tmp_path / "out.safetensors"
+    out.write_bytes(b"precious")
+    with pytest.raises(UsageError, match="exists; add --overwrite"):
+        run("convert", foreign, "-o", out)
+    assert out.read_bytes() == b"precious"
+    run("convert", foreign, "-o", out, "--overwrite")
+    assert read_card(out).backend == "drunet"
+
+
+def test_convert_writes_only_safetensors(foreign):
+    with pytest.raises(UsageError, match=r"use -o out\.safetensors"):
+        run("convert", foreign, "-o", "out.pth")
+
+
+class Evil:
+    def __reduce__(self):
+        return os.system, ("touch mark",)
+
+
+def test_convert_of_a_malicious_pickle_runs_and_writes_nothing(tmp_path):
+    torch.save({"params": {"w": torch.zeros(1)}, "x": Evil()}, tmp_path / "evil.pth")
+    with pytest.raises(UnsafePickleError, match=r"evil\.pth: refused, nothing was run"):
+        run("convert", tmp_path / "evil.pth")
+    assert not [*Path().iterdir()]
+
+
+def test_verify_passes_good_files(embedded, foreign):
+    text = run("verify", "derain-s", foreign)
+    assert f"sha256 {hub.sha256(embedded)}" in text
+    assert "card valid" in text
+    assert "a foreign file" in text
+    assert f"note: {foreign}: took 'params', left out iter" in text
+    assert run_json("verify", "--all")[0]["file"] == str(embedded)
+
+
+def test_verify_names_the_bad_ones_and_goes_on(embedded, weights, tmp_path):
+    (weights / "bad.safetensors").write_bytes(embedded.read_bytes()[:-4])
+    good, bad = sorted(run_json("verify", "--all", code=1), key=lambda r: not r["ok"])
+    assert good["ok"]
+    assert "cut off" in bad["error"]
+    text = run("verify", "no-such", tmp_path / "none.pth", "derain-s", code=1)
+    assert [line.split()[0] for line in text.splitlines()] == ["FAILED", "FAILED", "ok", "sha256"]
+
+
+def test_verify_runs_the_net(tmp_path, state):
+    state["m_head.weight"].fill_(3e38)
+    state["m_tail.weight"].fill_(3e38)
+    torch.save(state, tmp_path / "huge.pth")
+    text = run("verify", tmp_path / "huge.pth", code=1)
+    assert "the net gives NaN or infinite numbers" in text
+
+
+def test_verify_wants_something_to_verify():
+    with pytest.raises(UsageError, match="--all"):
+        run("verify")
+
+
+def test_help_lists_the_commands():
+    text = run("--help")
+    assert all(name in text for name in ("list", "show", "convert", "verify"))
