@@ -16,11 +16,11 @@ from restorekit.backends import hub
 from restorekit.backends import model as models
 from restorekit.backends.model import Model
 from restorekit.data.catalog import DATASETS
-from restorekit.degrade.base import to_picture, to_samples
-from restorekit.degrade.catalog import DEGRADATIONS
-from restorekit.degrade.recipe import apply_chain, list_presets
-from restorekit.degrade.recipe import load_recipe as load_degradation
-from restorekit.errors import UsageError
+from restorekit.degradations.base import to_picture, to_samples
+from restorekit.degradations.catalog import DEGRADATIONS
+from restorekit.degradations.recipe import apply_chain, list_presets
+from restorekit.degradations.recipe import load_recipe as load_degradation
+from restorekit.errors import UnknownNameError, UsageError
 from restorekit.evaluation.run import Evaluation, choose_subject
 from restorekit.evaluation.run import evaluate as measure_pairs
 from restorekit.events import Event
@@ -87,16 +87,21 @@ def choose_model(
 
     Raises UsageError when neither is given, or when the model was trained for another task.
     """
-    if isinstance(model, Model):
-        return model
-    if model is None and task is None:
-        raise UsageError(f"give a task or a model; tasks: {', '.join(list_tasks())}")
-    loaded = load_model(
-        model if model is not None else hub.for_task(Task(str(task))), device=device
-    )
-    if task is not None and loaded.task not in (None, Task(str(task))):
-        raise UsageError(f"{loaded.card.name} was trained to {loaded.task}, not to {task}")
+    wanted = None if task is None else _known_task(task)
+    if model is None:
+        if wanted is None:
+            raise UsageError(f"give a task or a model; tasks: {', '.join(list_tasks())}")
+        model = hub.for_task(wanted)
+    loaded = model if isinstance(model, Model) else load_model(model, device=device)
+    if wanted is not None and loaded.task not in (None, wanted):
+        raise UsageError(f"{loaded.card.name} was trained to {loaded.task}, not to {wanted}")
     return loaded
+
+
+def _known_task(name: Task | str) -> Task:
+    if name not in list_tasks():
+        raise UnknownNameError("task", name, list_tasks())
+    return Task(name)
 
 
 def degrade(image: Pixels, recipe: str | Path | Mapping[str, Any], *, seed: int = 0) -> Pixels:

@@ -33,8 +33,8 @@ def degrade(
 
     Writes degraded/, reference/ and manifest.jsonl, which holds every drawn parameter.
     """
-    from restorekit.degrade.pairs import make_pairs, plan_pairs, replay_pairs
-    from restorekit.degrade.recipe import list_presets, load_recipe
+    from restorekit.degradations.pairs import make_pairs, plan_pairs, replay_pairs
+    from restorekit.degradations.recipe import list_presets, load_recipe
     from restorekit.media.paths import collect
 
     if list_recipes:

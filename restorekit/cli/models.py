@@ -75,6 +75,11 @@ def convert(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="What the weights do not tell of the net."),
     ] = None,
+    measured: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="REPORT.json", help="Put the means of an eval report on the card."),
+    ] = None,
+    limits: Annotated[str | None, typer.Option(help="What it does badly, for the card.")] = None,
     half: Annotated[bool, typer.Option("--half", help="Store float16: half the size.")] = False,
     licence: Annotated[str | None, typer.Option(help="Licence of the weights.")] = None,
     source: Annotated[str | None, typer.Option(help="Where the weights come from.")] = None,
@@ -84,11 +89,14 @@ def convert(
     """Convert the weights of others into a restorekit checkpoint; code in them is never run."""
     from restorekit.backends.checkpoint import write_checkpoint
     from restorekit.backends.legacy import read_any
+    from restorekit.evaluation.report import measured_in
 
     destination = _destination(foreign, output, overwrite)
     checkpoint = read_any(foreign, _parse_settings(settings or []))
-    given = {"task": task, "licence": licence, "source": source}
+    given = {"task": task, "licence": licence, "source": source, "limits": limits}
     changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    rows = tuple(row for report in measured or () for row in measured_in(report, foreign.stem))
+    changes["measured"] = (*rows, *checkpoint.card.measured)
     card = checkpoint.card.model_copy(update={"name": name or destination.stem, **changes})
     write_checkpoint(destination, checkpoint.state, card, half=half)
     _report_conversion(destination, replace(checkpoint, card=card), as_json)

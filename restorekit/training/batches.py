@@ -19,9 +19,9 @@ from restorekit.data.crops import (
     sharpness,
 )
 from restorekit.data.pairs import Pair, find_pairs
-from restorekit.degrade.base import to_picture
-from restorekit.degrade.recipe import Recipe, apply_chain, generator
-from restorekit.degrade.recipe import load_recipe as load_degradation
+from restorekit.degradations.base import to_picture
+from restorekit.degradations.recipe import Recipe, apply_chain, generator
+from restorekit.degradations.recipe import load_recipe as load_degradation
 from restorekit.errors import DataError, UsageError
 from restorekit.media.paths import collect
 from restorekit.training.config import DataRecipe
@@ -144,6 +144,8 @@ def batches(source: Source, data: DataRecipe, seed: int, steps: range) -> Iterat
         num_workers=data.workers,
         collate_fn=collate,
         worker_init_fn=_prepare_worker,
+        # Its own, for opening a loader draws a number, and a resumed run opens one more.
+        generator=torch.Generator(),
         prefetch_factor=4 if data.workers else None,
     )
     return iter(loader)

@@ -72,10 +72,10 @@ def run_training(
 def _open(recipe: TrainingRecipe, folder: Path, resume: bool, device: torch.device) -> Run:
     if not resume and (folder / STATE).exists():
         raise TrainingError(f"{folder}: holds a run already; go on with --resume or choose another")
-    source = open_source(recipe.data)
     torch.manual_seed(recipe.seed)
     net = build_net(recipe.net.backend, **recipe.net.config)
     net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    source = open_source(recipe.data)
     objective = Paired(
         net, build_optimizer(net, recipe.optim), recipe.losses, _autocast(recipe, device)
     )

@@ -31,6 +31,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     torch.manual_seed(0)
     state = build_net("drunet", **CONFIG).state_dict()
+    state["m_tail.weight"].zero_()
     state["m_tail.bias"].zero_()
     card = Card(name=ROW, backend="drunet", config=CONFIG, task="derain")
     write_checkpoint(folder / f"{ROW}.safetensors", state, card)

@@ -260,3 +260,35 @@ def test_verify_wants_something_to_verify():
 def test_help_lists_the_commands():
     text = run("--help")
     assert all(name in text for name in ("list", "show", "convert", "verify"))
+
+
+def report_on(model, folder):
+    """A report as `restorekit eval --report` writes it, cut to what a card needs."""
+    row = {"model": model, "protocol": "rain-y-matlab", "mean": {"psnr": 31.5, "ssim": 0.92}}
+    path = folder / "report.json"
+    path.write_text(json.dumps({"dataset": "Rain100L", "results": [row]}))
+    return path
+
+
+def test_convert_puts_measured_numbers_on_the_card(foreign, tmp_path):
+    report = report_on("net_g", tmp_path)
+    options = ["--measured", str(report), "--limits", "Snow."]
+    result = CliRunner().invoke(app, ["convert", str(foreign), "-o", "out.safetensors", *options])
+    assert result.exit_code == 0, result.output
+    card = read_card(Path("out.safetensors"))
+    values = {"psnr": 31.5, "ssim": 0.92}
+    assert card.measured == (Measured(dataset="Rain100L", protocol="rain-y-matlab", values=values),)
+    assert card.limits == "Snow."
+
+
+@pytest.mark.parametrize(
+    ("model", "content", "said"),
+    [("other", None, "no model called net_g"), ("net_g", "[]", "not a report")],
+)
+def test_convert_refuses_a_report_that_does_not_fit(foreign, tmp_path, model, content, said):
+    report = report_on(model, tmp_path)
+    if content is not None:
+        report.write_text(content)
+    result = CliRunner().invoke(app, ["convert", str(foreign), "--measured", str(report)])
+    assert isinstance(result.exception, UsageError)
+    assert said in str(result.exception)

@@ -1,0 +1,1 @@
+"""Measure models on data sets and report what they reach."""

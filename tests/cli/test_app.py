@@ -1,0 +1,46 @@
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+import restorekit
+from restorekit.cli.app import app
+
+VERBS = ("restore", "train", "eval", "degrade", "models")
+
+
+def python(*arguments):
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["models", "list"], ["train", "--help"]])
+def test_what_needs_no_net_does_not_import_torch(arguments):
+    result = python("-X", "importtime", "-m", "restorekit", *arguments)
+    assert result.returncode == 0, result.stderr
+    imported = {line.rsplit("|", 1)[-1].strip() for line in result.stderr.splitlines()}
+    assert "restorekit.cli.app" in imported
+    assert not imported & {"torch", "cv2", "scipy", "skimage"}
+
+
+def test_help_names_every_verb():
+    output = CliRunner().invoke(app, ["--help"]).output
+    assert all(verb in output for verb in VERBS)
+
+
+def test_version():
+    assert restorekit.__version__ in CliRunner().invoke(app, ["--version"]).output
+
+
+def test_an_error_is_one_line_and_debug_shows_where_it_came_from(tmp_path):
+    missing = str(tmp_path / "missing.jpg")
+    arguments = ["-m", "restorekit", "restore", missing, "--task", "derain"]
+    plain = python(*arguments)
+    assert plain.returncode == 2
+    assert plain.stderr.startswith(f"error: {missing}")
+    assert len(plain.stderr.splitlines()) == 1
+    debug = python("-m", "restorekit", "--debug", *arguments[2:])
+    assert debug.returncode == 2
+    assert "Traceback" in debug.stderr

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+
+from restorekit.degradations.weather import RainStreaks, streak
+
+RAIN = {
+    "layers": 2,
+    "density": 0.002,
+    "length": 20,
+    "width": 1.5,
+    "angle": 80,
+    "spread": 2,
+    "taper": 0.3,
+    "strength": 0.6,
+    "blend": "screen",
+}
+
+
+def rain(**changes):
+    return RainStreaks(**(RAIN | changes))
+
+
+def test_a_streak_is_centred_and_has_peak_one():
+    drawn = streak(length=21, width=2, angle=70, taper=0.2)
+    assert drawn.shape[0] % 2 == drawn.shape[1] % 2 == 1
+    assert drawn.max() == pytest.approx(1)
+    np.testing.assert_allclose(drawn, drawn[::-1, ::-1], atol=1e-6)
+
+
+@pytest.mark.parametrize(("angle", "is_tall"), [(90, True), (0, False)])
+def test_a_streak_follows_its_angle(angle, is_tall):
+    height, width = streak(length=30, width=1, angle=angle, taper=0).shape
+    assert (height > width) == is_tall
+
+
+def test_a_streak_leans_as_its_angle_says():
+    drawn = streak(length=30, width=1, angle=45, taper=0)
+    rows, columns = np.nonzero(drawn > 0.5)
+    assert np.corrcoef(rows, columns)[0, 1] < -0.9  # up to the right
+
+
+def test_a_tapered_streak_is_dimmer_towards_its_ends():
+    middle = [streak(31, 1.5, 90, taper)[:, 3] for taper in (0.0, 1.0)]
+    assert middle[1][5] < middle[0][5]
+
+
+@pytest.mark.parametrize("change", [{"density": 0}, {"strength": 0}])
+@pytest.mark.parametrize("blend", ["screen", "add", "veil"])
+def test_no_rain_is_the_picture(picture, change, blend):
+    dry = rain(blend=blend, **change).apply(picture, np.random.default_rng(0))
+    np.testing.assert_array_equal(dry, picture)
+
+
+@pytest.mark.parametrize("blend", ["screen", "add"])
+def test_rain_only_brightens(picture, blend):
+    wet = rain(blend=blend).apply(picture, np.random.default_rng(0))
+    assert (wet >= picture - 1e-6).all()
+    assert (wet > picture + 0.05).any()
+
+
+def test_the_veil_pulls_towards_one_light(picture):
+    wet = rain(blend="veil", density=0.02).apply(picture, np.random.default_rng(0))
+    assert wet.std() < picture.std()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 50, 1), (37, 2, 3)])
+def test_any_size_and_channel_count(shape):
+    wet = rain().apply(np.full(shape, 0.2, np.float32), np.random.default_rng(0))
+    assert wet.shape == shape
+    assert wet.dtype == np.float32
+    assert np.isfinite(wet).all()
+
+
+def test_stronger_rain_does_more_damage(picture):
+    errors = [
+        np.mean((rain(strength=s).apply(picture, np.random.default_rng(5)) - picture) ** 2)
+        for s in (0.1, 0.3, 0.6, 0.9)
+    ]
+    assert errors == sorted(errors)
+
+
+def test_rain_reaches_every_part_of_the_picture():
+    wet = rain(density=0.01).apply(np.zeros((200, 200, 1), np.float32), np.random.default_rng(1))
+    quarters = [wet[:60, :60], wet[:60, -60:], wet[-60:, :60], wet[-60:, -60:]]
+    means = [quarter.mean() for quarter in quarters]
+    assert min(means) > 0.6 * max(means)

@@ -1,0 +1,125 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import restorekit
+from restorekit import api
+from restorekit.backends.card import Card
+from restorekit.backends.checkpoint import write_checkpoint
+from restorekit.errors import UsageError
+from restorekit.media.image import write_image
+from restorekit.types import Image, Task
+
+SURFACE = Path(__file__).parent / "api_surface.json"
+CONFIG = {"in_channels": 3, "widths": (2, 3, 4, 5), "blocks": 1, "residual": True, "bias": True}
+
+
+@pytest.fixture
+def model(tmp_path):
+    net = restorekit.build_net("drunet", **CONFIG)
+    path = tmp_path / "little.safetensors"
+    card = Card(name="little", backend="drunet", config=CONFIG, task=Task.DERAIN)
+    write_checkpoint(path, net.state_dict(), card)
+    return restorekit.load_model(path, device="cpu")
+
+
+@pytest.fixture
+def picture():
+    return np.random.default_rng(0).integers(0, 256, (30, 41, 3), dtype=np.uint8)
+
+
+def test_the_public_names_are_those_of_the_surface_file():
+    assert sorted(restorekit.__all__) == json.loads(SURFACE.read_text())["restorekit"]
+    assert all(getattr(restorekit, name) is not None for name in restorekit.__all__)
+
+
+@pytest.mark.parametrize("module", ["backends", "metrics"])
+def test_the_names_of_the_public_modules_are_those_of_the_surface_file(module):
+    names = getattr(restorekit, module).__all__
+    assert sorted(names) == json.loads(SURFACE.read_text())[f"restorekit.{module}"]
+    assert all(callable(getattr(getattr(restorekit, module), name)) for name in names)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="restor"):
+        _ = restorekit.restor
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("shape", [(30, 41, 3), (30, 41, 1), (30, 41)])
+def test_restore_keeps_size_and_dtype(model, dtype, shape):
+    degraded = np.random.default_rng(0).uniform(0, 1, shape)
+    scale = 1 if dtype == np.float32 else np.iinfo(dtype).max
+    restored = restorekit.restore((degraded * scale).astype(dtype), model=model)
+    assert restored.shape == (30, 41, shape[2] if len(shape) == 3 else 1)
+    assert restored.dtype == dtype
+
+
+def test_restore_takes_a_path(model, picture, tmp_path):
+    write_image(tmp_path / "in.png", Image(picture))
+    from_path = restorekit.restore(tmp_path / "in.png", model=model)
+    np.testing.assert_array_equal(from_path, restorekit.restore(picture, model=model))
+
+
+def test_restore_wants_to_know_what_to_do(picture):
+    with pytest.raises(UsageError, match="give a task or a model; tasks: derain"):
+        restorekit.restore(picture)
+
+
+def test_a_model_for_another_task_is_refused(model, picture):
+    with pytest.raises(UsageError, match="little was trained to derain, not to denoise"):
+        restorekit.restore(picture, model=model, task="denoise")
+
+
+def test_an_unknown_task_names_the_nearest(picture):
+    with pytest.raises(UsageError, match="did you mean derain"):
+        restorekit.restore(picture, task="deran")
+
+
+def test_degrade_is_reproducible_and_keeps_the_dtype(picture):
+    first, second = (restorekit.degrade(picture, "rain-varied", seed=4) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert first.dtype == np.uint8
+    assert not np.array_equal(first, restorekit.degrade(picture, "denoise-blind", seed=4))
+
+
+def test_evaluate_measures_a_folder_of_pairs(model, picture, tmp_path):
+    for kind in ("input", "target"):
+        write_image(tmp_path / "set" / kind / "1.png", Image(picture))
+    evaluation = restorekit.evaluate(str(tmp_path / "set"), model=model, protocol="rgb")
+    restored = restorekit.restore(picture, model=model)
+    error = np.mean((restored.astype(float) - picture) ** 2)
+    assert evaluation.mean("psnr") == pytest.approx(10 * np.log10(255**2 / error), abs=1e-6)
+    assert evaluation.protocol.id == "rgb"
+
+
+def test_train_returns_the_best_checkpoint(picture, tmp_path):
+    for number in range(2):
+        write_image(tmp_path / "photos" / f"{number}.png", Image(picture))
+    overrides = {
+        "data.photos": str(tmp_path / "photos"),
+        "data.hold_out": 1,
+        "data.patch": 16,
+        "data.workers": 0,
+        "steps": 2,
+        "net.config.widths": [2, 3, 4, 5],
+    }
+    path = restorekit.train("derain-s", output=tmp_path / "run", device="cpu", **overrides)
+    assert restorekit.load_model(path, device="cpu").task == Task.DERAIN
+
+
+def test_lists_are_not_empty():
+    assert "derain" in restorekit.list_tasks()
+    assert "rain-streaks" in restorekit.list_degradations()
+    assert "Rain100L" in restorekit.list_datasets()
+    assert {"derain-s", "denoise-s"} <= set(restorekit.list_models())
+
+
+def test_drain_returns_what_the_generator_returns():
+    def steps():
+        yield 1
+        return "done"
+
+    assert api.drain(steps()) == "done"
