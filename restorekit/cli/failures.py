@@ -1,5 +1,7 @@
-"""How an error reaches the user: one line on stderr and an exit code."""
+"""How errors and warnings reach the user: a line on stderr, and an exit code."""
 
+import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,8 +28,12 @@ class CommandGroup(TyperGroup):
 def reported(*, debug: bool) -> Iterator[None]:
     """Turn errors into a message and an exit code."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
+    if debug:
+        logging.basicConfig(format="%(message)s")
+        logging.getLogger("restorekit").setLevel(logging.DEBUG)
     try:
-        yield
+        with _warned(console):
+            yield
     except RestorekitError as error:
         if debug:
             console.print_exception()
@@ -38,3 +44,16 @@ def reported(*, debug: bool) -> Iterator[None]:
             console.print_exception()
         console.print("interrupted; what was finished is kept")
         raise typer.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def _warned(console: Console) -> Iterator[None]:
+    """Show Python warnings as one line, without the place in the code."""
+
+    def show(message: Warning | str, *_place: object) -> None:
+        console.print(Text.assemble(("warning: ", "yellow"), str(message)))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = show
+        yield

@@ -23,7 +23,7 @@ def train(
         typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder of the run [runs/NAME].")
+        Path | None, typer.Option("-o", "--output", help="Folder of the run, else runs/NAME.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ...")] = "auto",

@@ -1,11 +1,13 @@
 import subprocess
 import sys
+import warnings
 
 import pytest
 from typer.testing import CliRunner
 
 import restorekit
 from restorekit.cli.app import app
+from restorekit.cli.failures import reported
 
 VERBS = ("restore", "train", "eval", "degrade", "models")
 
@@ -44,3 +46,17 @@ def test_an_error_is_one_line_and_debug_shows_where_it_came_from(tmp_path):
     debug = python("-m", "restorekit", "--debug", *arguments[2:])
     assert debug.returncode == 2
     assert "Traceback" in debug.stderr
+
+
+def test_a_warning_is_one_line(capsys):
+    with reported(debug=False):
+        warnings.warn("the weights do not tell", stacklevel=1)
+    assert capsys.readouterr().err == "warning: the weights do not tell\n"
+
+
+def test_debug_shows_why_a_file_of_a_batch_failed(tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    arguments = ["restore", str(broken), "--task", "denoise"]
+    assert "Traceback" not in python("-m", "restorekit", *arguments).stderr
+    assert "Traceback" in python("-m", "restorekit", "--debug", *arguments).stderr
