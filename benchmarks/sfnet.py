@@ -33,9 +33,7 @@ def main() -> None:
         return
     means = f"means over {options.window}/256" if options.window else "global means"
     print(f"num_res {options.num_res}, {options.threads} threads, {means}")
-    print(
-        "     size  side            seconds  faster   CPU s  faster  peak MiB  of literal  difference"
-    )
+    print("     size  side            seconds  faster  CPU s  faster  peak MiB  ratio  difference")
     for size in options.size or ["256x256", "1280x720"]:
         compare(size, options)
 
@@ -63,9 +61,9 @@ def compare(size: str, options: argparse.Namespace) -> None:
         ]
         print(
             f"{size:>9}  {side:<14}{result['seconds']:>9.2f}"
-            f"{literal['seconds'] / result['seconds']:>8.2f}{result['cpu']:>8.2f}"
+            f"{literal['seconds'] / result['seconds']:>8.2f}{result['cpu']:>7.2f}"
             f"{literal['cpu'] / result['cpu']:>8.2f}{result['peak'] / 2**20:>10.0f}"
-            f"{result['peak'] / literal['peak']:>12.3f}  "
+            f"{result['peak'] / literal['peak']:>7.3f}  "
             + " ".join(f"{difference:.0e}" for difference in differences),
             flush=True,
         )

@@ -23,7 +23,9 @@ CONFIG = {"in_channels": 3, "widths": (2, 3, 4, 5), "blocks": 1, "residual": Tru
 def checkpoint(tmp_path):
     """A derain model that makes every picture darker by 10 levels."""
     net = build_net("drunet", **CONFIG)
-    torch.nn.init.constant_(net.get_submodule("m_tail").bias, -10 / 255)
+    tail = net.get_submodule("m_tail")
+    torch.nn.init.zeros_(tail.weight)
+    torch.nn.init.constant_(tail.bias, -10 / 255)
     card = Card(name="darker", backend="drunet", config=CONFIG, task="derain")
     path = tmp_path / "darker.safetensors"
     write_checkpoint(path, net.state_dict(), card)
