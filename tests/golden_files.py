@@ -22,7 +22,8 @@ from torch import Tensor, nn
 FOLDER = Path(__file__).parent / "golden"
 
 # What training starts at zero would hide its branch from a test.
-ZERO_AT_START = ("lamb_l", "lamb_h", "fscale_d", "fscale_h", "h", "l")
+ZERO_AT_START = ("gamma", "beta", "lamb_l", "lamb_h", "fscale_d", "fscale_h", "h", "l")
+ONE_AT_START = ("weight", "temperature")
 
 Draw = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -40,17 +41,21 @@ class Golden:
         return self.about["constructor_args"]
 
     def input(self, name: str = "input") -> Tensor:
-        """Give an input as the net gets it; what is stored in 16 bits is exact."""
-        return self.tensors[name].float()
+        """Give an input as the net gets it; what is stored in 8 or 16 bits is exact."""
+        stored = self.tensors[name]
+        return stored.float() / (256 if stored.dtype is torch.uint8 else 1)
 
     def load_into(self, net: nn.Module) -> nn.Module:
         """Give `net` the recipe's weights; keys, shapes and order must be the published ones."""
-        spec = self.about["state_spec"]
-        assert spec_of(net.state_dict()) == spec
-        state = {key: draw(key, shape, self.about) for key, shape, _ in spec}
-        assert sha256(state.values()) == self.about["state_sha256"]
-        net.load_state_dict(state, assign=True)
+        assert spec_of(net.state_dict()) == self.about["state_spec"]
+        net.load_state_dict(self.weights(), assign=True)
         return net.eval()
+
+    def weights(self) -> dict[str, Tensor]:
+        """Draw the recipe's weights under the published keys."""
+        state = {key: draw(key, shape, self.about) for key, shape, _ in self.about["state_spec"]}
+        assert sha256(state.values()) == self.about["state_sha256"]
+        return state
 
     def check(self, outputs: Mapping[str, Tensor]) -> None:
         """Compare with every stored output, within the tolerance that the file suggests."""
@@ -110,8 +115,8 @@ def _scaling(key: str, shape: Sequence[int], gain: float) -> Callable[[Draw], Dr
         return lambda noise: 1 + 0.1 * np.abs(noise)
     if kind in ZERO_AT_START:
         return lambda noise: 0.5 * noise
-    if len(shape) < 2:
-        return lambda noise: (1 if kind == "weight" else 0) + 0.1 * noise
+    if len(shape) < 2 or kind == "temperature":
+        return lambda noise: (1 if kind in ONE_AT_START else 0) + 0.1 * noise
     # The softmax in front of this one divides by twice the channels.
     lift = shape[1] if key.endswith("modulate.out.weight") else 1
     scale = gain * lift / math.sqrt(math.prod(shape[1:]))

@@ -56,6 +56,11 @@ class Backend:
     """Which of the net's outputs is the restored picture."""
     assumed: tuple[str, ...] = ()
     """The constructor's arguments that leave no trace in the weights; `infer` guesses them."""
+    adopt: str = ""
+    """The function from a state dict in another program's layout to that of `net`.
+
+    What is in the layout of `net` already, or no state dict of this net, it returns as it is.
+    """
 
     def build(self, **config: Any) -> "nn.Module":  # noqa: ANN401
         """Make the net with random weights.
@@ -79,6 +84,11 @@ class Backend:
             ) from error
         return module
 
+    def adopted(self, state: Mapping[str, "Tensor"]) -> Mapping[str, "Tensor"]:
+        """Bring a state dict into the layout of `net`; any exception means a misfit."""
+        renamed: Mapping[str, Tensor] = self._resolve(self.adopt)(state) if self.adopt else state
+        return renamed
+
     def infer_config(self, state: Mapping[str, "Tensor"]) -> dict[str, Any]:
         """Read the constructor's arguments off a state dict; any exception means a misfit."""
         config: dict[str, Any] = self._resolve(self.infer)(state)
@@ -90,12 +100,19 @@ class Backend:
 
     def scale(self, config: Mapping[str, Any]) -> int:
         """How many times larger the restored picture is."""
-        return int(config.get("scale", 1))
+        return self._argument("scale", config, otherwise=1)
 
     def channels(self, config: Mapping[str, Any]) -> int:
         """How many channels the net takes, noise maps and the like included."""
-        parameter = inspect.signature(self._resolve(self.net)).parameters.get("in_channels")
-        return int(config.get("in_channels", parameter.default if parameter else 3))
+        return self._argument("in_channels", config, otherwise=3)
+
+    def multiple(self, config: Mapping[str, Any]) -> int:
+        """What height and width must be multiples of."""
+        return self.capabilities.multiple * int(config.get("unshuffle", 1))
+
+    def _argument(self, name: str, config: Mapping[str, Any], otherwise: int) -> int:
+        parameter = inspect.signature(self._resolve(self.net)).parameters.get(name)
+        return int(config.get(name, parameter.default if parameter else otherwise))
 
     def _resolve(self, reference: str) -> Any:  # noqa: ANN401
         module, _, attribute = reference.partition(":")

@@ -66,16 +66,18 @@ def detect(
 ) -> tuple[Backend, dict[str, Any]]:
     """Find the backend and the configuration that load `state` strictly.
 
+    Where the file is in another program's layout, it is `backend.adopted(state)` that loads.
     Raises UnknownNetError with the nearest backends: how many keys match, which are missing,
     unexpected or of another shape.
     """
     backends = list(registry or default_registry())
-    candidates = [backend for backend in backends if backend.matches(state)]
-    fits = [_try_fit(backend, state) for backend in candidates]
+    adopted = {backend.name: _try_adopt(backend, state) for backend in backends}
+    candidates = [backend for backend in backends if backend.matches(adopted[backend.name])]
+    fits = [_try_fit(backend, adopted[backend.name]) for backend in candidates]
     for fit in fits:
         if fit.exact:
             return fit.backend, fit.config
-    others = [_try_fit(backend, state) for backend in backends if backend not in candidates]
+    others = [_try_fit(b, adopted[b.name]) for b in backends if b not in candidates]
     near = sorted((fit for fit in others if fit.shared), key=lambda fit: -fit.shared)
     raise UnknownNetError(_describe(state, [*fits, *near][:3], backends))
 
@@ -107,9 +109,18 @@ def shapes_of(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {key: tuple(value.shape) for key, value in state.items()}
 
 
+# In the next three, the code of a net, maybe another package's, meets a state dict that is not its
+# own: whatever it raises means that it does not fit.
+
+
+def _try_adopt(backend: Backend, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    try:
+        return backend.adopted(state)
+    except Exception:
+        return {}
+
+
 def _try_fit(backend: Backend, state: Mapping[str, Tensor]) -> Fit:
-    # The code of a net, maybe another package's, meets a state dict that is not its own: whatever
-    # it raises means that it does not fit.
     try:
         return fit_shapes(backend, backend.infer_config(state), shapes_of(state))
     except Exception as error:

@@ -295,7 +295,8 @@ def _open(path: Path, known: Mapping[str, Any] | None = None) -> _Foreign:
             first_error = first_error or error
         else:
             notes = [*weights.notes, *taken, *_assumptions(backend, config, known or {})]
-            return _Foreign(backend, {**config, **(known or {})}, state, tuple(notes))
+            ours = dict(backend.adopted(state))
+            return _Foreign(backend, {**config, **(known or {})}, ours, tuple(notes))
     raise UnknownNetError(f"{path}: {first_error}")
 
 

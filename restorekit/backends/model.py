@@ -44,6 +44,11 @@ class Model:
         """How many channels a picture must have, noise maps and the like included."""
         return self.backend.channels(self.card.config)
 
+    @property
+    def multiple(self) -> int:
+        """What height and width of the net's input are multiples of."""
+        return self.backend.multiple(self.card.config)
+
     def precision(self, wanted: Precision = Precision.AUTO) -> Precision:
         """Choose the arithmetic: for `auto`, float16 where net and device are good at it.
 
@@ -72,7 +77,7 @@ class Model:
         self._check(x)
         able, chosen = self.backend.capabilities, self.precision(precision)
         x = x.to(self.device, torch.float32)
-        padded, (height, width) = pad_to_multiple(x, able.multiple, able.minimum)
+        padded, (height, width) = pad_to_multiple(x, self.multiple, able.minimum)
         padded = padded.contiguous(memory_format=torch.channels_last)
         dtype = getattr(torch, chosen)
         lowered = torch.autocast(self.device.type, dtype, enabled=chosen is not Precision.FLOAT32)

@@ -108,7 +108,7 @@ class Restorer:
         tiling = Tiling(
             tile=self._tile_for(picture),
             overlap=overlap if self.overlap is None else self.overlap,
-            multiple=able.multiple,
+            multiple=model.multiple,
             minimum=able.minimum,
             scale=model.scale,
         )

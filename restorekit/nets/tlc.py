@@ -2,11 +2,13 @@
 
 Chu et al., "Improving Image Restoration by Revisiting Global Information Aggregation", ECCV 2022.
 A net that was trained on crops has seen the statistics of crops; in a large picture, means over
-windows are nearer to those than one mean over everything. The idea and the rule for borders are
-theirs; the sums are taken one axis after the other, so that a large window costs no more than a
-small one and rounding stays that of a single window.
+windows are nearer to those than one mean over everything. What is no mean but attention is taken
+over fewer windows, which overlap, and averaged. The idea and the rules for borders are theirs; the
+sums are taken one axis after the other, so that a large window costs no more than a small one and
+rounding stays that of a single window.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -97,3 +99,24 @@ def _bands(count: int, valid: int) -> list[tuple[tuple[int, int], tuple[int, int
     if after:
         bands.append(((before + valid, after), (valid - 1, 1)))
     return bands
+
+
+def cover(size: int, window: int) -> list[slice]:
+    """Cover an axis with as few windows as possible, evenly spaced; the last one is moved in."""
+    if window >= size:
+        return [slice(0, size)]
+    number = -(-size // window)
+    step = -(-(size - window) // (number - 1))
+    starts = (min(index * step, size - window) for index in range(number))
+    return [slice(start, start + window) for start in starts]
+
+
+def shares(x: Tensor, axis: int, windows: Iterable[slice]) -> Tensor:
+    """Give each position of an axis the reciprocal of how many windows it is in.
+
+    The result has the dimensions of `x`, of which all but `axis` are of one position.
+    """
+    covers = x.new_zeros([size if dim == axis else 1 for dim, size in enumerate(x.shape)])
+    for window in windows:
+        covers.narrow(axis, window.start, window.stop - window.start).add_(1)
+    return covers.reciprocal_()

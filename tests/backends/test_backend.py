@@ -43,3 +43,10 @@ def test_channels_and_scale_come_from_the_configuration_or_its_defaults(drunet):
     assert drunet.channels({"in_channels": 1}) == 1
     assert default_registry().get("prenet").channels({}) == 3
     assert (drunet.scale({}), drunet.scale({"scale": 4})) == (1, 4)
+    assert default_registry().get("rrdbnet").scale({}) == 4
+
+
+def test_folding_pixels_asks_for_sizes_that_fold(drunet):
+    rrdbnet = default_registry().get("rrdbnet")
+    assert [rrdbnet.multiple({"unshuffle": fold}) for fold in (1, 2, 4)] == [1, 2, 4]
+    assert (rrdbnet.multiple({}), drunet.multiple({})) == (1, 8)

@@ -19,6 +19,34 @@ CONFIGS = [
     ("drunet", {}),
     ("drunet", {"in_channels": 3, "widths": (4, 6, 8, 10), "blocks": 2, "residual": True}),
     ("drunet", {"in_channels": 1, "out_channels": 1, "widths": (2, 2, 2, 2), "bias": True}),
+    ("dncnn", {}),
+    ("dncnn", {"in_channels": 1, "layers": 17, "norm": True}),
+    ("dncnn", {"in_channels": 1, "layers": 7, "norm": True, "bias": False}),
+    ("fdncnn", {}),
+    ("fdncnn", {"in_channels": 1, "channels": 4, "layers": 7}),
+    ("ircnn", {}),
+    ("ircnn", {"in_channels": 1, "channels": 4}),
+    ("ffdnet", {}),
+    ("ffdnet", {"in_channels": 1, "channels": 4, "layers": 7, "residual": True}),
+    ("rrdbnet", {"channels": 4, "blocks": 2, "growth": 2}),
+    ("rrdbnet", {"scale": 2, "channels": 4, "blocks": 1, "growth": 2, "unshuffle": 2}),
+    ("srvgg", {}),
+    ("srvgg", {"scale": 2, "channels": 4, "convs": 3, "prelu": False}),
+    ("practice", {}),
+    ("practice", {"layers": 4, "skip": True, "norm": True}),
+    ("srcnn", {}),
+    ("srcnn", {"in_channels": 3, "channels": (6, 4), "kernels": (9, 1, 5)}),
+    ("vdsr", {}),
+    ("vdsr", {"in_channels": 3, "channels": 4, "layers": 5}),
+    ("nafnet", {"width": 4, "encoder_blocks": (1, 1, 1, 28)}),
+    ("nafnet", {"in_channels": 1, "width": 2, "encoder_blocks": (2,), "decoder_blocks": (3,)}),
+    ("mimo_unet", {"base": 8, "num_res": 8}),
+    ("mimo_unet", {"base": 4, "num_res": 20}),
+    ("deepdeblur", {"width": 4}),
+    ("deepdeblur", {"blocks": 9, "width": 2, "scales": 2, "shuffle": False}),
+    ("restormer", {"width": 8}),
+    ("restormer", {"width": 8, "biased": False, "in_channels": 1, "out_channels": 1}),
+    ("restormer", {"width": 8, "in_channels": 6, "dual_pixel": True, "bias": True}),
 ]
 
 
@@ -32,6 +60,34 @@ def test_recovers_the_constructor_arguments_from_random_weights(name, config):
     again.load_state_dict(state, strict=True)
     for key, value in config.items():
         assert inferred[key] == value
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs", "config"),
+    [
+        ("dncnn", "dncnn.", {"in_channels": 1, "norm": True, "bias": False}),
+        (
+            "ffdnet",
+            "intermediate_dncnn.itermediate_dncnn.",
+            {"in_channels": 1, "residual": True},
+        ),
+    ],
+)
+def test_another_layout_is_brought_into_ours(name, theirs, config):
+    backend = default_registry().get(name)
+    state = backend.build(**config).state_dict()
+    foreign = {key.replace("model.", theirs): value for key, value in state.items()}
+    found, inferred = detect(foreign)
+    assert found.name == name
+    assert inferred.items() >= config.items()
+    backend.build(**inferred).load_state_dict(backend.adopted(foreign), strict=True)
+
+
+def test_a_broken_adoption_does_not_hide_the_others():
+    drunet = default_registry().get("drunet")
+    broken = replace(drunet, name="broken", adopt="no.such:adopt")
+    state = drunet.build(widths=(2, 2, 2, 2), blocks=1).state_dict()
+    assert detect(state, Registry([broken, drunet]))[0] is drunet
 
 
 def test_every_row_of_the_table_is_tried():

@@ -104,6 +104,19 @@ SMALL = {
     "sfnet": {"base": 16, "num_res": 1},
     "prenet": {"stages": 2, "channels": 4},
     "drunet": {"widths": (2, 2, 2, 2), "blocks": 1},
+    "dncnn": {"channels": 4, "layers": 3},
+    "fdncnn": {"channels": 4, "layers": 3},
+    "ircnn": {"channels": 4},
+    "ffdnet": {"channels": 4, "layers": 3},
+    "rrdbnet": {"scale": 2, "channels": 4, "blocks": 1, "growth": 2, "unshuffle": 2},
+    "srvgg": {"channels": 4, "convs": 1},
+    "practice": {"channels": 4},
+    "srcnn": {"in_channels": 3, "channels": (4, 4)},
+    "vdsr": {"in_channels": 3, "channels": 4, "layers": 3},
+    "nafnet": {"width": 2, "encoder_blocks": (1, 1, 1, 1)},
+    "mimo_unet": {"base": 4, "num_res": 1},
+    "deepdeblur": {"blocks": 1, "width": 2},
+    "restormer": {"width": 8, "blocks": (1, 1, 1, 1), "refinement": 1},
 }
 
 
@@ -111,11 +124,12 @@ SMALL = {
 @pytest.mark.parametrize("size", [(1, 1), (21, 19)])
 def test_every_net_of_the_table_restores_any_size(tmp_path, name, size):
     state = build_net(name, **SMALL[name]).state_dict()
-    card = Card(name=name, backend=name, config=SMALL[name])
+    scale = default_registry().get(name).scale(SMALL[name])
+    card = Card(name=name, backend=name, config=SMALL[name], scale=scale)
     write_checkpoint(tmp_path / "net.safetensors", state, card)
     model = load_model(tmp_path / "net.safetensors", device="cpu")
     restored = model(torch.rand(2, model.channels, *size))
-    assert restored.shape == (2, 3, *size)
+    assert restored.shape == (2, 3, *(side * scale for side in size))
     assert torch.isfinite(restored).all()
 
 

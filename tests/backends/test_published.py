@@ -9,6 +9,8 @@ import torch
 from restorekit.backends.checkpoint import read_checkpoint, write_checkpoint
 from restorekit.backends.legacy import read_any
 from restorekit.backends.model import load_model
+from restorekit.media.image import read_image
+from restorekit.ops.pixels import to_tensor
 from restorekit.types import Task
 
 DATA = Path(os.environ.get("RESTOREKIT_TEST_DATA", "no data"))
@@ -37,3 +39,36 @@ def test_prenet_files_load_and_survive_conversion(tmp_path, name, parameters):
     ours = load_model(tmp_path / "ours.safetensors", device="cpu")
     with pytest.warns(UserWarning, match="assumed stages=6"):
         assert torch.equal(ours(x), load_model(foreign, device="cpu")(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "backend", "channels"),
+    [
+        ("DnCNN_KAIR/dncnn_25.pth", "dncnn", 1),
+        ("DnCNN_SaoYan_gray/DnCNN-S-25__net.pth", "dncnn", 1),
+        ("FFDNet_pytorch/net_rgb.pth", "ffdnet", 3),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*assumed sigma")
+def test_denoisers_take_noise_of_25_out(tmp_path, name, backend, channels):
+    foreign = DATA / "weights" / name
+    checkpoint = read_any(foreign)
+    assert checkpoint.card.backend == backend
+    write_checkpoint(tmp_path / "ours.safetensors", checkpoint.state, checkpoint.card)
+    model = load_model(tmp_path / "ours.safetensors", device="cpu")
+    reference = read_crop(DATA / "eval" / "CBSD68", channels)
+    generator = torch.Generator().manual_seed(0)
+    degraded = reference + torch.randn(reference.shape, generator=generator) * 25 / 255
+    restored = model(degraded)
+    assert torch.equal(restored, load_model(foreign, device="cpu")(degraded))
+    assert psnr(restored, reference) > psnr(degraded, reference) + 6.5
+
+
+def read_crop(folder, channels):
+    pixels = read_image(sorted(folder.iterdir())[0]).pixels[:128, :127]
+    return to_tensor(pixels).mean(1, keepdim=True) if channels == 1 else to_tensor(pixels)
+
+
+def psnr(x, reference):
+    """Peak signal-to-noise ratio in dB."""
+    return float(-10 * (x - reference).square().mean().log10())

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorekit.nets.tlc import LocalStatistics, local_mean, spread
+from restorekit.nets.tlc import LocalStatistics, cover, local_mean, shares, spread
 
 QUADRANTS = (-3, -1)
 
@@ -88,6 +88,27 @@ def test_half_precision_is_summed_in_float32(dtype, window):
 def test_gradients_are_those_of_the_formula(window):
     x = torch.randn(1, 2, 5, 6, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda y: whole_mean(y, window), x)
+
+
+@given(st.integers(1, 200), st.integers(1, 200))
+def test_windows_cover_an_axis_in_equal_shares(size, window):
+    spans = cover(size, window)
+    assert (spans[0].start, spans[-1].stop) == (0, size)
+    assert {span.stop - span.start for span in spans} == {min(size, window)}
+    share = shares(torch.empty(2, size, 3), 1, spans)
+    assert share.shape == (1, size, 1)
+    given = torch.zeros(1, size, 1)
+    for span in spans:
+        given[:, span] += share[:, span]
+    assert torch.allclose(given, torch.ones(1, size, 1))
+
+
+@pytest.mark.parametrize(
+    ("size", "window", "starts"),
+    [(384, 384, [0]), (385, 384, [0, 1]), (720, 384, [0, 336]), (1280, 384, [0, 299, 598, 896])],
+)
+def test_windows_of_attention_are_those_of_the_published_rule(size, window, starts):
+    assert [span.start for span in cover(size, window)] == starts
 
 
 @pytest.mark.parametrize(
