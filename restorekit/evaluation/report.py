@@ -146,7 +146,11 @@ def measured_in(report: Path, model: str) -> list[Measured]:
     try:
         content = json.loads(report.read_text(encoding="utf-8"))
         rows = [
-            Measured(dataset=content["dataset"], protocol=row["protocol"], values=row["mean"])
+            Measured(
+                dataset=content["dataset"],
+                protocol=row["protocol"],
+                values={name: round(value, 4) for name, value in row["mean"].items()},
+            )
             for row in content["results"]
             if row["model"] == model
         ]

@@ -65,7 +65,8 @@ def run_training(
     except GeneratorExit:
         run.save()
         raise
-    yield run.save()
+    if run.state.step % recipe.save_every:
+        yield run.save()
     yield Finished(run.state.step - first, run.state.skipped, 0, run.state.seconds)
 
 
