@@ -39,7 +39,7 @@ def degrade(
 
     if list_recipes:
         for name in list_presets():
-            typer.echo(f"{name:16} {load_recipe(name).description}")
+            typer.echo(f"{name:20} {load_recipe(name).description}")
         return
     if not inputs or output is None or (recipe is None) == (replay is None):
         raise UsageError("give pictures, -o DIR, and either --recipe or --replay; see degrade -h")

@@ -1,14 +1,14 @@
 """What every degradation has: drawn parameters, default ranges and a picture to work on."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from restorekit.degradations.draw import Written, parse_draw
+from restorekit.degradations.draw import Value, Written, parse_draw
 from restorekit.errors import UnknownNameError, UsageError
 from restorekit.types import Pixels
 
@@ -19,7 +19,8 @@ Picture = NDArray[np.float32]
 class Degradation(BaseModel):
     """One kind of damage with its parameters drawn.
 
-    A subclass declares its parameters as fields with bounds, their default `ranges` and `apply`.
+    A subclass declares its parameters as fields with bounds, their default `ranges`, five
+    `severities` from barely visible to severe, and `apply`.
     An instance is what a manifest stores: the same instance and the same generator give the same
     bytes.
     """
@@ -28,6 +29,7 @@ class Degradation(BaseModel):
 
     name: ClassVar[str]
     ranges: ClassVar[Mapping[str, Written]]
+    severities: ClassVar[Sequence[Mapping[str, Value]]]
 
     @classmethod
     def sample(cls, rng: np.random.Generator, **written: Written) -> Self:
@@ -56,9 +58,23 @@ class Degradation(BaseModel):
                 f"{cls.name}: {where} = {first['input']!r} is not possible: {first['msg']}"
             ) from None
 
+    @classmethod
+    def at_severity(cls, severity: int) -> Self:
+        """Return the degradation of severity 1 to 5; nothing is drawn."""
+        if not 1 <= severity <= len(cls.severities):
+            raise UsageError(
+                f"{cls.name} has severities 1 to {len(cls.severities)}, not {severity}"
+            )
+        return cls.from_values(cls.severities[severity - 1])
+
+    @property
+    def scale(self) -> int:
+        """How many times smaller the degraded picture is, each way."""
+        return 1
+
     @abstractmethod
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        """Return the degraded picture, same shape; `rng` is for what is not a parameter."""
+        """Return the degraded picture, `scale` times smaller; `rng` is for what is no parameter."""
 
 
 def to_picture(pixels: Pixels) -> Picture:

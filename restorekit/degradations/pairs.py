@@ -1,6 +1,7 @@
 """Degraded pictures beside their references, with a manifest that rebuilds them to the byte."""
 
 import hashlib
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from restorekit.degradations.base import Degradation, to_picture, to_samples
@@ -17,7 +19,7 @@ from restorekit.errors import DataError, PictureError, UsageError
 from restorekit.events import Event, FileDone, FileFailed, Finished, Started
 from restorekit.media.image import read_image, write_image
 from restorekit.media.paths import Source
-from restorekit.types import Image
+from restorekit.types import Image, Pixels
 
 MANIFEST = "manifest.jsonl"
 PACKAGES = ("restorekit", "numpy", "opencv-python-headless", "pillow")
@@ -126,7 +128,8 @@ def replay_pairs(manifest: Path, sources: Sequence[Source]) -> list[PairJob]:
 def make_pairs(jobs: Sequence[PairJob], output: Path) -> Iterator[Event]:
     """Write degraded/, reference/ and the manifest below `output`, reporting each picture.
 
-    A picture that cannot be read is reported and left out.
+    A picture that cannot be read is reported and left out. Where the chain reduces the size, the
+    reference is cropped to a multiple of the factor and keeps its size.
     """
     manifest = output / MANIFEST
     if manifest.exists():
@@ -145,18 +148,28 @@ def make_pairs(jobs: Sequence[PairJob], output: Path) -> Iterator[Event]:
 
 def _make_pair(job: PairJob, output: Path) -> FileDone:
     started = time.perf_counter()
-    image = read_image(job.path)
-    picture = apply_chain(
-        to_picture(image.pixels), job.chain, job.seed, job.relative, job.copy_number
-    )
+    reference = _divisible(read_image(job.path).pixels, job)
+    picture = apply_chain(to_picture(reference), job.chain, job.seed, job.relative, job.copy_number)
     destination = output / "degraded" / job.name
-    write_image(output / "reference" / job.name, Image(image.pixels))
-    write_image(destination, Image(to_samples(picture, image.pixels.dtype)))
+    write_image(output / "reference" / job.name, Image(reference))
+    write_image(destination, Image(to_samples(picture, reference.dtype)))
     with (output / MANIFEST).open("a", encoding="utf-8") as file:
         file.write(_entry(job).model_dump_json() + "\n")
     operations = [degradation.name for _, degradation in job.chain]
     seconds = time.perf_counter() - started
     return FileDone(job.path, destination, seconds, {"operations": operations})
+
+
+def _divisible(pixels: Pixels, job: PairJob) -> Pixels:
+    """Crop to a multiple of the chain's scale, so that reference and degraded picture align."""
+    scale = math.prod(degradation.scale for _, degradation in job.chain)
+    height, width = (side - side % scale for side in pixels.shape[:2])
+    if not height or not width:
+        raise PictureError(
+            f"{job.path}: is {pixels.shape[1]} x {pixels.shape[0]}, "
+            f"too small to be reduced {scale} times"
+        )
+    return np.ascontiguousarray(pixels[:height, :width])
 
 
 def _entry(job: PairJob) -> Entry:

@@ -1,5 +1,6 @@
 """Rain in the air."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import cv2
@@ -34,6 +35,39 @@ def streak(length: float, width: float, angle: float, taper: float) -> Layer:
     return np.exp(-exponent / 2).astype(np.float32)
 
 
+def scatter(
+    bank: Sequence[Layer],
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    *,
+    density: float,
+    strength: float,
+    far: float,
+) -> Layer:
+    """Strew the pictures of a bank over a layer, where their opacities add up to 1 at most.
+
+    Nearby it is `density` of them to a pixel, each of 0.4 to 1 times `strength`; a layer `far`
+    times as far away has so many times more of them, and each that much weaker.
+    """
+    margin = max(max(kernel.shape) for kernel in bank) // 2
+    height, width = (side + 2 * margin for side in shape)
+    layer = np.zeros((height + 2 * margin, width + 2 * margin), np.float32)
+    count = int(rng.poisson(density * far * height * width))
+    tops, lefts = rng.integers(0, height, count), rng.integers(0, width, count)
+    kinds = rng.integers(0, len(bank), count)
+    opacities = rng.uniform(0.4, 1, count).astype(np.float32) * strength / far
+    for top, left, kind, opacity in zip(tops, lefts, kinds, opacities, strict=True):
+        kernel = bank[kind]
+        above, before = margin - kernel.shape[0] // 2, margin - kernel.shape[1] // 2
+        patch = layer[
+            top + above : top + above + kernel.shape[0],
+            left + before : left + before + kernel.shape[1],
+        ]
+        patch += opacity * kernel
+    inner = slice(2 * margin, -2 * margin or None)
+    return np.minimum(layer[inner, inner], 1)
+
+
 class RainStreaks(Degradation):
     """Layers of falling drops, smeared by the exposure into streaks, far layers finer and weaker.
 
@@ -55,6 +89,26 @@ class RainStreaks(Degradation):
         "strength": "0.1..0.9",
         "blend": ["screen", "add", "veil"],
     }
+    severities: ClassVar = tuple(
+        {
+            "layers": layers,
+            "density": density,
+            "length": 30.0,
+            "width": 1.5,
+            "angle": 80.0,
+            "spread": 3.0,
+            "taper": 0.4,
+            "strength": strength,
+            "blend": "screen",
+        }
+        for layers, density, strength in (
+            (1, 0.0005, 0.2),
+            (1, 0.001, 0.4),
+            (2, 0.001, 0.6),
+            (2, 0.002, 0.75),
+            (3, 0.004, 0.9),
+        )
+    )
 
     layers: int = Field(ge=1, le=8)
     density: float = Field(ge=0, le=0.1, description="streaks per pixel of the nearest layer")
@@ -77,22 +131,7 @@ class RainStreaks(Degradation):
     def _layer(self, shape: tuple[int, ...], depth: int, rng: np.random.Generator) -> Layer:
         far = 1.6**depth
         bank = [self._random_streak(far, rng) for _ in range(KERNELS_PER_LAYER)]
-        margin = max(max(kernel.shape) for kernel in bank) // 2
-        height, width = (side + 2 * margin for side in shape)
-        layer = np.zeros((height + 2 * margin, width + 2 * margin), np.float32)
-        count = int(rng.poisson(self.density * far * height * width))
-        tops, lefts = rng.integers(0, height, count), rng.integers(0, width, count)
-        kinds = rng.integers(0, KERNELS_PER_LAYER, count)
-        opacities = rng.uniform(0.4, 1, count).astype(np.float32) * self.strength / far
-        for top, left, kind, opacity in zip(tops, lefts, kinds, opacities, strict=True):
-            kernel = bank[kind]
-            above, before = margin - kernel.shape[0] // 2, margin - kernel.shape[1] // 2
-            patch = layer[
-                top + above : top + above + kernel.shape[0],
-                left + before : left + before + kernel.shape[1],
-            ]
-            patch += opacity * kernel
-        return np.minimum(layer[2 * margin : -2 * margin, 2 * margin : -2 * margin], 1)
+        return scatter(bank, rng, shape, density=self.density, strength=self.strength, far=far)
 
     def _random_streak(self, far: float, rng: np.random.Generator) -> Layer:
         length = self.length / far * rng.uniform(0.5, 1.3)

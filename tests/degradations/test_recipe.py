@@ -1,7 +1,9 @@
+from math import ceil, prod
+
 import numpy as np
 import pytest
 
-from restorekit.degradations.catalog import DEGRADATIONS, find_degradation
+from restorekit.degradations.catalog import find_degradation
 from restorekit.degradations.recipe import apply_chain, generator, list_presets, load_recipe
 from restorekit.errors import UnknownNameError, UsageError
 
@@ -11,16 +13,31 @@ def test_every_preset_loads_and_runs(name, picture):
     recipe = load_recipe(name)
     assert recipe.description
     for copy in range(4):
-        degraded = apply_chain(picture, recipe.draw(0, "a.png", copy), 0, "a.png", copy)
-        assert degraded.shape == picture.shape
+        chain = recipe.draw(0, "a.png", copy)
+        scale = prod(degradation.scale for _, degradation in chain)
+        degraded = apply_chain(picture, chain, 0, "a.png", copy)
+        assert degraded.shape == (ceil(61 / scale), ceil(83 / scale), 3)
         assert np.isfinite(degraded).all()
 
 
-@pytest.mark.parametrize("degradation", DEGRADATIONS, ids=lambda d: d.name)
-def test_every_degradation_draws_within_its_own_bounds(degradation):
-    for seed in range(50):
-        drawn = degradation.sample(np.random.default_rng(seed))
-        assert degradation.from_values(drawn.model_dump()) == drawn
+@pytest.mark.parametrize("name", [name for name in list_presets() if name.endswith("-like")])
+def test_a_preset_like_a_data_set_always_degrades(name, textured):
+    recipe = load_recipe(name)
+    for copy in range(10):
+        degraded = apply_chain(textured, recipe.draw(0, copy), 0, copy)
+        assert np.mean((degraded - textured) ** 2) > 1e-4
+
+
+def test_the_cifar_preset_has_20_db():
+    grey = np.full((100, 100, 3), 0.5, np.float32)
+    noisy = apply_chain(grey, load_recipe("cifar-noise").draw(0), 0)
+    assert -10 * np.log10(np.mean((noisy - grey) ** 2)) == pytest.approx(20, abs=0.1)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_the_classical_presets_reduce_by_their_factor(factor, textured):
+    reduced = apply_chain(textured, load_recipe(f"classical-x{factor}").draw(0), 0)
+    assert reduced.shape == (192 // factor, 240 // factor, 3)
 
 
 def test_the_same_names_give_the_same_picture(picture):

@@ -1,0 +1,96 @@
+"""Depth for pictures that have none, and clouds."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from restorekit.degradations.base import Picture
+
+Plane = NDArray[np.float32]
+"""(H, W)."""
+
+WORKING_SIDE = 192
+"""Depth is made at this longer side and then fitted to the edges of the whole picture."""
+NEAR = 0.12
+"""The foot of the picture is so far away, where the horizon is 1 away."""
+SKY = 0.45
+"""What is nowhere darker than this, is taken for sky."""
+RELIEF = 0.55
+"""Things stand in front of the farthest by this at most."""
+COARSEST = 1.5
+"""Waves per picture up to which clouds are equally strong."""
+FALL = 2.2
+"""Power of the frequency by which they fall from there."""
+TINY = 1e-9
+
+
+def clouds(shape: tuple[int, ...], rng: np.random.Generator) -> Plane:
+    """Make fractal noise in [0, 1], mean 1/2, whose amplitude falls with the frequency.
+
+    Its coarsest features are about half a picture wide, whatever the size.
+    """
+    height, width = shape[:2]
+    shrink = max(1.0, max(height, width) / WORKING_SIDE)
+    rows, columns = (max(1, round(side / shrink)) for side in (height, width))
+    # Twice the size, because what an inverse transform makes meets itself at its borders.
+    white = np.fft.rfft2(rng.standard_normal((2 * rows, 2 * columns)))
+    frequencies = np.hypot(np.fft.fftfreq(2 * rows)[:, None], np.fft.rfftfreq(2 * columns))
+    coarsest = COARSEST / max(rows, columns)
+    fractal = np.fft.irfft2(
+        white * np.hypot(frequencies, coarsest) ** -FALL, (2 * rows, 2 * columns)
+    )
+    small = (fractal[:rows, :columns] / (fractal.std() + TINY)).astype(np.float32)
+    large = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.clip(0.5 + 0.25 * np.asarray(large, np.float32).reshape(height, width), 0, 1)
+
+
+def pseudo_depth(picture: Picture, horizon: float, rng: np.random.Generator) -> Plane:
+    """Guess a depth in [0, 1], 1 the farthest: a ground plane, a sky, and things of one depth each.
+
+    `horizon` is where the ground ends, 0 the top row and 1 the bottom one. Bright and even parts
+    count as sky (the dark channel of He et al., CVPR 2009); the depth of everything else is drawn,
+    smooth inside and with steps at the edges of the picture (the guided filter of He et al., 2010).
+    """
+    height, width = picture.shape[:2]
+    shrink = max(1.0, max(height, width) / WORKING_SIDE)
+    size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
+    reduced = cv2.resize(np.clip(picture, 0, 1), size, interpolation=cv2.INTER_AREA)
+    small = np.asarray(reduced, np.float32).reshape(size[1], size[0], -1)
+    rough = np.multiply(_ground(small.shape, horizon), _standing(small, rng))
+    guide = np.clip(picture, 0, 1).mean(axis=2)
+    return np.clip(_fitted(rough, small.mean(axis=2), guide), 0, 1)
+
+
+def _ground(shape: tuple[int, ...], horizon: float) -> Plane:
+    rows = (np.arange(shape[0], dtype=np.float32) + 0.5) / shape[0]
+    distance = NEAR / (np.maximum(rows - horizon, 0) + NEAR)
+    return np.broadcast_to(distance[:, None], shape[:2]).astype(np.float32)
+
+
+def _standing(small: Picture, rng: np.random.Generator) -> Plane:
+    darkest = cv2.erode(small.min(axis=2), np.ones((7, 7)), borderType=cv2.BORDER_REFLECT)
+    sky = 1 / (1 + np.exp(-(darkest - SKY) / 0.06))
+    things = 1 - RELIEF * clouds(small.shape, rng)
+    standing: Plane = (things + (1 - things) * sky).astype(np.float32)
+    return standing
+
+
+def _fitted(rough: Plane, small: Plane, guide: Plane) -> Plane:
+    """Filter `rough` so that its edges are those of the guide, which `small` is reduced from."""
+    side = max(1, max(small.shape) // 8)
+
+    def mean(plane: Plane) -> Plane:
+        smooth = cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT)
+        return np.asarray(smooth, np.float32).reshape(small.shape)
+
+    guide_mean, rough_mean = mean(small), mean(rough)
+    slope = (mean(small * rough) - guide_mean * rough_mean) / (
+        mean(small**2) - guide_mean**2 + 1e-3
+    )
+    offset = rough_mean - slope * guide_mean
+    size = guide.shape[::-1]
+    slope, offset = (
+        cv2.resize(mean(plane), size, interpolation=cv2.INTER_LINEAR).reshape(guide.shape)
+        for plane in (slope, offset)
+    )
+    return slope * guide + offset
