@@ -105,7 +105,10 @@ def _known_task(name: Task | str) -> Task:
 
 
 def degrade(image: Pixels, recipe: str | Path | Mapping[str, Any], *, seed: int = 0) -> Pixels:
-    """Degrade (H, W, C) samples by a preset, a TOML file or a mapping; same shape and dtype."""
+    """Degrade (H, W, C) samples by a preset, a TOML file or a mapping.
+
+    The dtype stays, and the size unless the recipe samples down.
+    """
     chain = load_degradation(recipe).draw(seed)
     return to_samples(apply_chain(to_picture(image), chain, seed), image.dtype)
 

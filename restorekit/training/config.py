@@ -28,6 +28,7 @@ class NetRecipe(Section):
 
     backend: str
     config: dict[str, Any] = {}
+    start: str | None = Field(default=None, description="model whose weights it starts from")
 
 
 class DataRecipe(Section):
@@ -85,8 +86,10 @@ class TrainingRecipe(Section):
 
     @property
     def sha256(self) -> str:
-        """Hash of all that decides the result; where the pictures lie does not."""
-        said = self.model_dump_json(exclude={"description": True, "data": {"photos", "pairs"}})
+        """Hash of all that decides the result but files, which may lie anywhere."""
+        said = self.model_dump_json(
+            exclude={"description": True, "data": {"photos", "pairs"}, "net": {"start"}}
+        )
         return hashlib.sha256(said.encode()).hexdigest()
 
 

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from restorekit.backends.model import build_net
+from restorekit.backends.model import build_net, load_model
 from restorekit.errors import TrainingError
 from restorekit.events import Event, Finished, Saved, Started, StepDone, Validated, Warned
 from restorekit.training.batches import Source, batches, collate, open_source
-from restorekit.training.config import TrainingRecipe
+from restorekit.training.config import NetRecipe, TrainingRecipe
 from restorekit.training.objectives import Batch, Objective, Phase
 from restorekit.training.objectives.paired import Paired
 from restorekit.training.optim import build_optimizer, learning_rate, set_learning_rate
@@ -74,7 +74,7 @@ def _open(recipe: TrainingRecipe, folder: Path, resume: bool, device: torch.devi
     if not resume and (folder / STATE).exists():
         raise TrainingError(f"{folder}: holds a run already; go on with --resume or choose another")
     torch.manual_seed(recipe.seed)
-    net = build_net(recipe.net.backend, **recipe.net.config)
+    net = _build(recipe.net)
     net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     source = open_source(recipe.data)
     objective = Paired(
@@ -86,6 +86,20 @@ def _open(recipe: TrainingRecipe, folder: Path, resume: bool, device: torch.devi
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.json").write_text(recipe.model_dump_json(indent=2) + "\n")
     return Run(recipe, folder, device, source, objective, state)
+
+
+def _build(recipe: NetRecipe) -> nn.Module:
+    net = build_net(recipe.backend, **recipe.config)
+    if recipe.start is not None:
+        weights = load_model(recipe.start, device="cpu").net.state_dict()
+        try:
+            net.load_state_dict(weights)
+        except RuntimeError as error:
+            raise TrainingError(
+                f"{recipe.start}: is not a {recipe.backend} of the recipe's configuration, so "
+                f"training cannot start from it: {error}"
+            ) from None
+    return net
 
 
 def _averaged(net: nn.Module, decay: float) -> AveragedModel:

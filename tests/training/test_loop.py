@@ -75,6 +75,25 @@ def test_training_learns(content, tmp_path):
     assert values[-1] > values[0] + 0.05
 
 
+def test_a_run_starts_from_the_weights_of_another(content, tmp_path):
+    run(parse_recipe(content, "tiny"), tmp_path / "first")
+    start = str(tmp_path / "first" / "tiny.safetensors")
+    content |= {"net": content["net"] | {"start": start}, "seed": 9, "steps": 1}
+    content |= {"optim": {"lr": 1e-12, "final_lr": 0, "warmup": 0}, "ema": 0.0}
+    run(parse_recipe(content, "tiny"), tmp_path / "second")
+    states = [read_checkpoint(tmp_path / n / "tiny.safetensors").state for n in ("first", "second")]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_a_start_of_another_shape_is_refused(content, tmp_path):
+    run(parse_recipe(content, "tiny"), tmp_path / "first")
+    start = str(tmp_path / "first" / "tiny.safetensors")
+    wider = content["net"]["config"] | {"blocks": 2}
+    content |= {"net": {"backend": "drunet", "config": wider, "start": start}}
+    with pytest.raises(TrainingError, match="training cannot start from it"):
+        run(parse_recipe(content, "tiny"), tmp_path / "second")
+
+
 def test_resume_continues_bit_for_bit(recipe, tmp_path):
     run(recipe, tmp_path / "whole")
     stop_after(recipe, tmp_path / "halves", 10)
