@@ -15,8 +15,7 @@ def atomic_path(destination: Path) -> Iterator[Path]:
     leaves `destination` as it was. Missing parent folders are made.
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
-    name = f".{destination.stem}.{uuid.uuid4().hex[:8]}.part{destination.suffix}"
-    temporary = destination.with_name(name)
+    temporary = destination.with_name(f".{uuid.uuid4().hex}.part{destination.suffix}")
     try:
         yield temporary
         _flush(temporary)

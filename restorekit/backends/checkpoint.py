@@ -1,8 +1,6 @@
 """Our own files: safetensors with a card. Read strictly, written atomically."""
 
 import json
-import os
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from restorekit.backends.card import (
 from restorekit.backends.detect import Shapes, fit_shapes, shapes_of
 from restorekit.backends.registry import default_registry
 from restorekit.errors import CheckpointError, UnknownNameError, UsageError
+from restorekit.files import atomic_path
 
 SUFFIX = ".safetensors"
 
@@ -139,15 +138,8 @@ def _stored(path: Path, key: str, value: Tensor, half: bool) -> Tensor:
 
 
 def _write_atomically(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(data)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        part.unlink(missing_ok=True)

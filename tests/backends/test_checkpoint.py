@@ -89,7 +89,7 @@ def test_a_failed_write_leaves_the_old_file(path, state, card, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("restorekit.backends.checkpoint.os.fsync", full)
+    monkeypatch.setattr("restorekit.files.os.fsync", full)
     with pytest.raises(CheckpointError, match="cannot be written: No space left on device"):
         write_checkpoint(path, state, card.model_copy(update={"name": "new"}))
     assert path.read_bytes() == before
