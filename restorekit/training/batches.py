@@ -19,6 +19,7 @@ from restorekit.data.crops import (
     sharpness,
 )
 from restorekit.data.pairs import Pair, find_pairs
+from restorekit.data.structures import draw_structure
 from restorekit.degradations.base import to_picture
 from restorekit.degradations.recipe import Recipe, apply_chain, generator
 from restorekit.degradations.recipe import load_recipe as load_degradation
@@ -63,7 +64,7 @@ class CleanPhotos:
         """Crop a random photo and degrade the crop."""
         rng = generator(seed, *key, "crop")
         crops = [self._crop(rng) for _ in range(self._data.candidates)]
-        return self._degraded(to_picture(max(crops, key=sharpness)), seed, key)
+        return self._degraded(self._reference(max(crops, key=sharpness), seed, key), seed, key)
 
     def held_out(self, seed: int) -> Iterator[Example]:
         """Degrade the centres of the held-out photos."""
@@ -74,6 +75,13 @@ class CleanPhotos:
     def _crop(self, rng: np.random.Generator) -> Pixels:
         photo = self._cache.read(self._train[int(rng.integers(len(self._train)))])
         return random_crop([photo], self._data.patch, rng)[0]
+
+    def _reference(self, crop: Pixels, seed: int, key: Key) -> Crop:
+        if self._data.structures:
+            rng = generator(seed, *key, "structure")
+            if rng.random() < self._data.structures:
+                crop = draw_structure(crop, rng)
+        return to_picture(crop)
 
     def _degraded(self, reference: Crop, seed: int, key: Key) -> Example:
         chain = self._recipe.draw(seed, *key)

@@ -43,6 +43,9 @@ class DataRecipe(Section):
     candidates: int = Field(
         default=1, ge=1, description="crops drawn per example, of which the sharpest is taken"
     )
+    structures: float = Field(
+        default=0.0, ge=0, le=1, description="part of the photos that get a line pattern drawn in"
+    )
     workers: int = Field(default=1, ge=0, description="processes that prepare batches")
     validation_patch: int = Field(default=256, ge=8, description="side of the centre crop")
 

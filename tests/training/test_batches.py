@@ -47,6 +47,20 @@ def test_more_candidates_give_sharper_crops(recipe, photos):
     assert means[1] > means[0]
 
 
+def test_structures_are_drawn_into_the_reference_before_it_is_degraded(recipe):
+    plain = changed(recipe, degradation={"steps": []})
+    for batch in drawn(plain.model_copy(update={"structures": 1.0})):
+        assert torch.equal(batch.degraded, batch.reference)
+    untouched, some = drawn(plain), drawn(plain.model_copy(update={"structures": 0.5}))
+    changes = [
+        not torch.equal(a, b)
+        for before, after in zip(untouched, some, strict=True)
+        for a, b in zip(before.reference, after.reference, strict=True)
+    ]
+    assert any(changes)
+    assert not all(changes)
+
+
 def test_the_last_pictures_by_name_are_held_out(recipe, photos):
     PillowImage.fromarray(np.full((40, 44, 3), 7, np.uint8)).save(photos / "9.png")
     source = open_source(recipe.data)

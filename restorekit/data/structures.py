@@ -1,0 +1,58 @@
+"""Man-made line patterns for training references: what a net must not take for rain or scratches.
+
+Photographs hold few fences, blinds, lattices and wires, and a net that never saw them wipes them
+off. Drawn into a reference before it is degraded, they belong to the picture that has to come back.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from restorekit.types import Pixels
+
+Mask = NDArray[np.float32]
+"""(H, W): how much of a pixel the pattern covers, 0 to 1."""
+
+
+def draw_structure(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Return the samples with bars, or bars crossed to a lattice, over a part of the picture.
+
+    The bars are 2 to 60 pixels apart, of any direction and of a colour of their own.
+    """
+    shape = pixels.shape[:2]
+    angle = rng.uniform(0, np.pi)
+    pitch = float(np.exp(rng.uniform(np.log(2.5), np.log(60))))
+    cover = _bars(shape, angle, pitch, rng)
+    if rng.random() < 0.5:
+        crossing = _bars(shape, angle + rng.uniform(0.8, 2.3), pitch, rng)
+        cover = np.maximum(cover, crossing)
+    cover *= _part(shape, rng) * np.float32(rng.uniform(0.4, 1))
+    top = np.iinfo(pixels.dtype).max
+    colour = np.clip(rng.uniform(0, 1) + 0.1 * rng.standard_normal(pixels.shape[2]), 0, 1) * top
+    mixed = pixels + cover[..., None] * (colour.astype(np.float32) - pixels)
+    return np.rint(mixed).astype(pixels.dtype)
+
+
+def _bars(shape: tuple[int, ...], angle: float, pitch: float, rng: np.random.Generator) -> Mask:
+    """Parallel bars with anti-aliased rims, slightly fanned as in perspective."""
+    across, along = _rotated(shape, angle)
+    fan = 1 + rng.normal(0, 0.15) * along / max(shape)
+    place = (across * fan + rng.uniform(0, pitch)) % pitch
+    half = pitch * rng.uniform(0.08, 0.3)
+    return np.clip(half - np.abs(place - pitch / 2) + 0.5, 0, 1).astype(np.float32)
+
+
+def _part(shape: tuple[int, ...], rng: np.random.Generator) -> Mask:
+    """Everything, or one side of a straight edge."""
+    if rng.random() < 0.3:
+        return np.ones(shape, np.float32)
+    across, _ = _rotated(shape, rng.uniform(0, 2 * np.pi))
+    edge = rng.uniform(-0.3, 0.3) * max(shape)
+    return np.clip(across - edge + 0.5, 0, 1).astype(np.float32)
+
+
+def _rotated(shape: tuple[int, ...], angle: float) -> tuple[Mask, Mask]:
+    """Coordinates across and along a direction, in pixels from the middle."""
+    rows, columns = np.indices(shape, dtype=np.float32)
+    y, x = rows - shape[0] / 2, columns - shape[1] / 2
+    sine, cosine = np.float32(np.sin(angle)), np.float32(np.cos(angle))
+    return x * cosine + y * sine, y * cosine - x * sine

@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from restorekit.data.structures import draw_structure
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [(48, 48, 3), (31, 57, 1)])
+def test_keeps_shape_and_depth_and_draws_something(dtype, shape):
+    grey = np.full(shape, np.iinfo(dtype).max // 2, dtype)
+    drawn = [draw_structure(grey, np.random.default_rng(seed)) for seed in range(20)]
+    assert {(d.shape, d.dtype) for d in drawn} == {(shape, np.dtype(dtype))}
+    assert sum((d != grey).any() for d in drawn) > 15
+
+
+@given(st.integers(0, 10_000))
+def test_is_a_function_of_the_generator(seed):
+    picture = np.random.default_rng(seed).integers(0, 256, (24, 24, 3), np.uint8)
+    once, again = (draw_structure(picture, np.random.default_rng(seed)) for _ in range(2))
+    assert np.array_equal(once, again)
+
+
+def test_every_pixel_lies_between_the_picture_and_one_colour():
+    black, white = np.zeros((40, 40, 3), np.uint8), np.full((40, 40, 3), 255, np.uint8)
+    for seed in range(20):
+        on_black, on_white = (
+            draw_structure(p, np.random.default_rng(seed)).astype(float) for p in (black, white)
+        )
+        cover = 1 - (on_white - on_black) / 255
+        assert cover.min() > -0.01
+        assert cover.max() < 1.01
+        solid = cover[..., 0] > 0.05
+        colour = on_black[solid] / cover[solid]
+        assert (np.ptp(colour, axis=0) < 25).all()  # what rounding to 8 bits leaves uncertain
+
+
+def test_bars_repeat_at_about_the_same_distance():
+    picture = np.zeros((64, 64, 1), np.uint8)
+    repeats = 0
+    for seed in range(40):
+        row = draw_structure(picture, np.random.default_rng(seed))[32, :, 0].astype(float)
+        edges = np.flatnonzero(np.diff((row > row.max() / 2).astype(int)) == 1)
+        repeats += len(edges) >= 3 and np.ptp(np.diff(edges)) <= 3
+    assert repeats >= 10
