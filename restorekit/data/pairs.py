@@ -5,16 +5,17 @@ a file without a partner is an error, because a mean over half a set is another 
 """
 
 import re
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 
-import PIL.Image
+import numpy as np
 
+from restorekit.data.pictures import picture_size, read_picture
 from restorekit.errors import DataError, PictureError
-from restorekit.media.image import read_image
 from restorekit.media.paths import PICTURE_SUFFIXES
+from restorekit.types import Pixels
 
 DEGRADED_FOLDERS = (
     *("input", "degraded", "rainy", "rain", "hazy", "haze", "blur", "blurry"),
@@ -28,21 +29,98 @@ SPLIT_FOLDERS = ("train", "training", "val", "valid", "validation", "test")
 SHOWN = 5
 """So many names are listed in a message; the rest is counted."""
 
-ORIENTATION_TAG = 0x0112
-SIDEWAYS = 5
-"""From this value on an EXIF orientation exchanges rows and columns."""
-
 
 @dataclass(frozen=True)
 class Pair:
-    """A degraded picture, its reference and the name under which both are reported.
-
-    In a set of clean pictures, to which a protocol adds noise, both are the same file.
-    """
+    """A degraded picture, its reference and the name under which both are reported."""
 
     degraded: Path
     reference: Path
     name: str
+    scale: int = 1
+    """The reference is so many times as wide and as high; its remainder at the right and at the
+    bottom is cut off."""
+    second: Path | None = None
+    """The other view of a dual-pixel picture, which adds three channels to the degraded one."""
+    border: int = 0
+    """A frame of so many pixels that some copies of the reference have and others have not."""
+    depth: int = 0
+    """8 where deeper files are read as 8-bit ones; else as they are."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Its files, each once: degraded, second view, reference."""
+        return tuple(dict.fromkeys(filter(None, (self.degraded, self.second, self.reference))))
+
+    @property
+    def is_clean(self) -> bool:
+        """True when there is no degraded picture on disk: the protocol makes one."""
+        return self.degraded == self.reference
+
+
+class Problem(StrEnum):
+    """What can be wrong with a file of a set; the words follow a count."""
+
+    NO_REFERENCE = "without a reference"
+    NO_DEGRADED = "references without a degraded picture"
+    NO_FILE = "named in the list and not there"
+    STRANGE_NAME = "with a name that is not of this set"
+    SAME_NAME = "of the same name as another file"
+    SIZE = "of another size"
+    UNREADABLE = "that cannot be read"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A file that something is wrong with."""
+
+    problem: Problem
+    path: Path
+    details: str = ""
+
+    def __str__(self) -> str:
+        if self.problem is Problem.UNREADABLE:
+            return self.details  # a PictureError begins with its path
+        return f"{self.path} ({self.details})" if self.details else str(self.path)
+
+
+@dataclass(frozen=True)
+class Matching:
+    """The pairs found by a rule, and every file that it leaves over."""
+
+    rule: str
+    pairs: tuple[Pair, ...]
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """True when there are pairs and nothing is left over."""
+        return bool(self.pairs) and not self.findings
+
+    def required(self) -> list[Pair]:
+        """Return the pairs in natural order; DataError that names what is left over."""
+        if not self.complete:
+            raise DataError(
+                f"{len(self.pairs)} pairs by the rule '{self.rule}', which fits best, but "
+                f"{summed_up(self.findings) or 'no pictures at all'}; "
+                "nothing was computed: add or move them"
+            )
+        return sorted(self.pairs, key=lambda pair: natural(pair.name))
+
+
+def best_of(attempts: Iterable[Matching]) -> Matching:
+    """Return the first complete matching, or the one with the most pairs."""
+    known = list(attempts)
+    complete = (attempt for attempt in known if attempt.complete)
+    return next(complete, None) or max(known, key=lambda attempt: len(attempt.pairs))
+
+
+def summed_up(findings: Iterable[Finding]) -> str:
+    """Count the findings of each kind and list the first few."""
+    kinds: dict[Problem, list[str]] = {}
+    for finding in findings:
+        kinds.setdefault(finding.problem, []).append(str(finding))
+    return "; ".join(f"{len(files)} {kind}: {_listed(files)}" for kind, files in kinds.items())
 
 
 @dataclass(frozen=True)
@@ -79,16 +157,25 @@ def find_pairs(root: Path) -> list[Pair]:
     ...), the same inside each folder of a sequence, references beside an input folder, and both
     kinds in one folder, told apart by name. Raises DataError that names what does not fit.
     """
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; give the folder that holds the pairs")
-    pairs = sorted(_pairs_below(root, root), key=lambda pair: _natural(pair.name))
-    if not pairs:
+    matching = survey(root)
+    if not matching.pairs and not matching.findings:
         raise DataError(
             f"{root}: no pairs found; put the pictures into {root / 'input'} and their references "
             f"into {root / 'target'} under the same names (also known: "
             f"{', '.join(DEGRADED_FOLDERS[1:])} with {', '.join(REFERENCE_FOLDERS[1:])})"
         )
-    return pairs
+    return matching.required()
+
+
+def survey(root: Path) -> Matching:
+    """Pair as `find_pairs` does, and list what is left over instead of refusing it."""
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; give the folder that holds the pairs")
+    parts = list(_matchings_below(root, root))
+    pairs = tuple(pair for part in parts for pair in part.pairs)
+    findings = tuple(finding for part in parts for finding in part.findings)
+    rules = dict.fromkeys(part.rule for part in parts)
+    return Matching(" and ".join(rules), pairs, findings)
 
 
 def match_pairs(degraded: Path, reference: Path, rule: NameRule | None = None) -> list[Pair]:
@@ -96,7 +183,7 @@ def match_pairs(degraded: Path, reference: Path, rule: NameRule | None = None) -
 
     Without a rule the first of `RULES` that fits all files is taken.
     """
-    return _match(_by_stem(degraded), _by_stem(reference), (rule,) if rule else RULES)
+    return _match(_by_stem(degraded), _by_stem(reference), (rule,) if rule else RULES).required()
 
 
 def clean_pictures(root: Path) -> list[Pair]:
@@ -105,21 +192,18 @@ def clean_pictures(root: Path) -> list[Pair]:
     if not pictures:
         raise DataError(f"{root}: no pictures in it; give a folder of clean pictures")
     pairs = [Pair(path, path, path.stem) for path in pictures.values()]
-    return sorted(pairs, key=lambda pair: _natural(pair.name))
+    return sorted(pairs, key=lambda pair: natural(pair.name))
 
 
 def check_sizes(pairs: Sequence[Pair]) -> None:
-    """Raise DataError that lists unreadable files and pairs of two sizes; reads only headers."""
+    """Raise DataError that lists unreadable files and sizes that do not fit; reads headers only."""
     unreadable, unequal = [], []
     for pair in pairs:
-        try:
-            degraded, reference = picture_size(pair.degraded), picture_size(pair.reference)
-        except PictureError as error:
-            unreadable.append(str(error))
-            continue
-        if degraded != reference:
-            sizes = " and ".join(f"{width}x{height}" for height, width in (degraded, reference))
-            unequal.append(f"{pair.name} ({sizes})")
+        found = size_findings(pair)
+        if any(finding.problem is Problem.UNREADABLE for finding in found):
+            unreadable.append(" and ".join(map(str, found)))
+        else:
+            unequal += [f"{pair.name} ({finding.details})" for finding in found]
     if unreadable:
         raise DataError(
             f"{len(unreadable)} of {len(pairs)} pairs cannot be read; nothing was computed: "
@@ -132,50 +216,103 @@ def check_sizes(pairs: Sequence[Pair]) -> None:
         )
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """Read the upright (height, width) from a picture's header; PictureError when it has none."""
-    try:
-        with warnings.catch_warnings(action="ignore"), PIL.Image.open(path) as picture:
-            width, height = picture.size
-            # Pillow decodes a whole PNG to find EXIF data that are not in its header.
-            in_header = picture.format != "PNG" or "exif" in picture.info
-            orientation = picture.getexif().get(ORIENTATION_TAG, 1) if in_header else 1
-    except Exception:  # Pillow does not know every picture that read_image does
-        image = read_image(path)
-        return image.height, image.width
-    return (height, width) if orientation < SIDEWAYS else (width, height)
+def size_findings(pair: Pair) -> list[Finding]:
+    """What is wrong with the files of a pair, as far as their headers tell."""
+    sizes, unreadable = [], []
+    for path in pair.files:
+        try:
+            sizes.append(picture_size(path))
+        except PictureError as error:
+            unreadable.append(Finding(Problem.UNREADABLE, path, str(error)))
+    if unreadable:
+        return unreadable
+    fits = _offset(pair, sizes[0], sizes[-1]) is not None and len(set(sizes[:-1])) < 2
+    return [] if fits else [Finding(Problem.SIZE, pair.degraded, _sizes(pair, *sizes))]
 
 
-def _pairs_below(folder: Path, root: Path) -> Iterator[Pair]:
+def read_pair(pair: Pair) -> tuple[Pixels, Pixels]:
+    """Read the degraded picture and the reference, which is cut to `scale` times its size.
+
+    The degraded one has three more channels where there is a second view. A clean pair gives its
+    picture twice, cut to multiples of the scale: the degraded one is still to be made. Raises
+    DataError for sizes that do not fit, PictureError for files that cannot be read.
+    """
+    reference = _read(pair.reference, pair.depth)
+    if pair.is_clean:
+        height, width = (side - side % pair.scale for side in reference.shape[:2])
+        return reference[:height, :width], reference[:height, :width]
+    degraded = _read(pair.degraded, pair.depth)
+    offset = _offset(pair, degraded.shape[:2], reference.shape[:2])
+    if offset is None:
+        sizes = _sizes(pair, degraded.shape[:2], reference.shape[:2])
+        raise DataError(f"{pair.degraded} and {pair.reference} differ in size: {sizes}")
+    height, width = (side * pair.scale for side in degraded.shape[:2])
+    cut = reference[offset : offset + height, offset : offset + width]
+    return _both_views(pair, degraded), cut
+
+
+def _read(path: Path, depth: int) -> Pixels:
+    pixels = read_picture(path).pixels
+    if depth == 8 and pixels.dtype == np.uint16:
+        return (pixels >> 8).astype(np.uint8)  # as libpng strips a PNG file for an 8-bit reader
+    return pixels
+
+
+def _both_views(pair: Pair, degraded: Pixels) -> Pixels:
+    if pair.second is None:
+        return degraded
+    second = _read(pair.second, pair.depth)
+    if second.shape != degraded.shape or second.dtype != degraded.dtype:
+        raise DataError(f"{pair.degraded} and {pair.second} differ in size or depth")
+    return np.concatenate((degraded, second), axis=2)
+
+
+def _offset(pair: Pair, degraded: tuple[int, ...], reference: tuple[int, ...]) -> int | None:
+    """Where the reference begins, from the top and from the left; None when sizes do not fit."""
+    if pair.is_clean:
+        return 0 if min(reference) >= pair.scale else None
+    rest = [r - d * pair.scale for d, r in zip(degraded, reference, strict=True)]
+    if all(0 <= side < pair.scale for side in rest):
+        return 0
+    return pair.border if rest == [2 * pair.border] * 2 else None
+
+
+def _sizes(pair: Pair, *sizes: tuple[int, ...]) -> str:
+    written = " and ".join(f"{width}x{height}" for height, width in sizes)
+    return f"{written} at scale {pair.scale}" if pair.scale > 1 else written
+
+
+def _matchings_below(folder: Path, root: Path) -> Iterator[Matching]:
     children = sorted(path for path in folder.iterdir() if path.is_dir())
     degraded = _one_of(children, DEGRADED_FOLDERS, folder)
     reference = _one_of(children, REFERENCE_FOLDERS, folder)
     if degraded and reference:
-        pairs = match_pairs(degraded, reference)
+        matching = _match(_by_stem(degraded), _by_stem(reference), RULES)
     elif degraded and _by_stem(folder, recursive=False):
-        pairs = _match(_by_stem(degraded), _by_stem(folder, recursive=False), RULES)
+        matching = _match(_by_stem(degraded), _by_stem(folder, recursive=False), RULES)
     else:
         yield from _marked_pairs(folder, root)
         _require_one_split(children, folder)
         for child in children:
-            yield from _pairs_below(child, root)
+            yield from _matchings_below(child, root)
         return
-    yield from (_placed(pair, folder, root) for pair in pairs)
+    yield _placed(matching, folder, root)
 
 
-def _marked_pairs(folder: Path, root: Path) -> list[Pair]:
+def _marked_pairs(folder: Path, root: Path) -> Iterator[Matching]:
     pictures = _by_stem(folder, recursive=False)
     for rule in MARKED_RULES:
         degraded = {stem: path for stem, path in pictures.items() if rule.partner(stem)}
         if degraded:
             rest = {stem: path for stem, path in pictures.items() if stem not in degraded}
-            return [_placed(pair, folder, root) for pair in _match(degraded, rest, (rule,))]
-    return []
+            yield _placed(_attempt(degraded, rest, rule), folder, root)
+            return
 
 
-def _placed(pair: Pair, folder: Path, root: Path) -> Pair:
-    name = (folder.relative_to(root) / pair.name).as_posix()
-    return Pair(pair.degraded, pair.reference, name)
+def _placed(matching: Matching, folder: Path, root: Path) -> Matching:
+    place = folder.relative_to(root)
+    pairs = (replace(pair, name=(place / pair.name).as_posix()) for pair in matching.pairs)
+    return replace(matching, pairs=tuple(pairs))
 
 
 def _one_of(children: Sequence[Path], names: Iterable[str], folder: Path) -> Path | None:
@@ -208,61 +345,34 @@ def _by_stem(folder: Path, recursive: bool = True) -> dict[str, Path]:
 
 
 def _match(
-    degraded: dict[str, Path], reference: dict[str, Path], rules: Sequence[NameRule]
-) -> list[Pair]:
-    attempts = [_attempt(degraded, reference, rule) for rule in rules]
-    complete = next((a for a in attempts if a.complete), None)
-    if complete is None:
-        best = max(attempts, key=lambda attempt: len(attempt.pairs))
-        raise DataError(best.complaint())
-    return complete.pairs
+    degraded: Mapping[str, Path], reference: Mapping[str, Path], rules: Sequence[NameRule]
+) -> Matching:
+    return best_of(_attempt(degraded, reference, rule) for rule in rules)
 
 
-@dataclass(frozen=True)
-class _Attempt:
-    rule: NameRule
-    pairs: list[Pair]
-    without_reference: list[Path]
-    unused: list[Path]
-
-    @property
-    def complete(self) -> bool:
-        return bool(self.pairs) and not self.without_reference and not self.unused
-
-    def complaint(self) -> str:
-        parts = [
-            f"{len(paths)} {what}: {_listed(str(path) for path in paths)}"
-            for what, paths in (
-                ("without a reference", self.without_reference),
-                ("references without a degraded picture", self.unused),
-            )
-            if paths
-        ]
-        return (
-            f"{len(self.pairs)} pairs by the rule '{self.rule.name}', which fits best, but "
-            f"{'; '.join(parts) or 'no pictures at all'}; nothing was computed: add or move them"
-        )
-
-
-def _attempt(degraded: dict[str, Path], reference: dict[str, Path], rule: NameRule) -> _Attempt:
+def _attempt(
+    degraded: Mapping[str, Path], reference: Mapping[str, Path], rule: NameRule
+) -> Matching:
     pairs, lonely, used = [], [], set()
     for key, path in degraded.items():
         head, slash, stem = key.rpartition("/")
         partner = rule.partner(stem)
         wanted = f"{head}{slash}{partner}".casefold()
         if partner is None or wanted not in reference:
-            lonely.append(path)
+            lonely.append(Finding(Problem.NO_REFERENCE, path))
             continue
         used.add(wanted)
         parts = path.with_suffix("").parts
         name = "/".join(parts[len(parts) - key.count("/") - 1 :])
         pairs.append(Pair(path, reference[wanted], name))
-    unused = [path for key, path in reference.items() if key not in used]
-    return _Attempt(rule, pairs, lonely, unused)
+    unused = [
+        Finding(Problem.NO_DEGRADED, path) for key, path in reference.items() if key not in used
+    ]
+    return Matching(rule.name, tuple(pairs), (*lonely, *unused))
 
 
-def _natural(name: str) -> list[str | int]:
-    """Order 9 before 10."""
+def natural(name: str) -> list[str | int]:
+    """Sorting key that puts 9 before 10."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 

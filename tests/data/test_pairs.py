@@ -16,8 +16,10 @@ from restorekit.data.pairs import (
     clean_pictures,
     find_pairs,
     match_pairs,
-    picture_size,
+    read_pair,
+    survey,
 )
+from restorekit.data.pictures import picture_size
 from restorekit.errors import DataError
 
 
@@ -251,3 +253,96 @@ def test_benchmark_copies(folder, count, example):
     check_sizes(pairs)
     assert len(pairs) == count
     assert example is None or example in joined(pairs).values()
+
+
+# reading
+
+
+def ramp(height: int, width: int, channels: int = 3) -> np.ndarray:
+    return np.arange(height * width * channels, dtype=np.uint8).reshape(height, width, channels)
+
+
+def write(path: Path, pixels: np.ndarray) -> Path:
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_a_pair_is_read_as_it_is(tmp_path):
+    degraded, reference = ramp(4, 6), ramp(4, 6)[::-1].copy()
+    pair = Pair(write(tmp_path / "a.png", degraded), write(tmp_path / "b.png", reference), "a")
+    read = read_pair(pair)
+    np.testing.assert_array_equal(read[0], degraded)
+    np.testing.assert_array_equal(read[1], reference)
+
+
+def test_a_frame_around_the_reference_is_cut_off(tmp_path):
+    whole = ramp(10, 12)
+    degraded = write(tmp_path / "a.png", ramp(4, 6))
+    pair = Pair(degraded, write(tmp_path / "b.png", whole), "a", border=3)
+    np.testing.assert_array_equal(read_pair(pair)[1], whole[3:-3, 3:-3])
+    bare = Pair(degraded, degraded, "a", border=3)
+    assert read_pair(bare)[1].shape == (4, 6, 3)
+
+
+def test_the_remainder_of_a_larger_reference_is_cut_off(tmp_path):
+    whole = ramp(14, 12)
+    pair = Pair(
+        write(tmp_path / "a.png", ramp(4, 4)), write(tmp_path / "b.png", whole), "a", scale=3
+    )
+    check_sizes([pair])
+    np.testing.assert_array_equal(read_pair(pair)[1], whole[:12, :12])
+
+
+@pytest.mark.parametrize("size", [(15, 12), (12, 11)])
+def test_references_of_another_scale_are_refused(tmp_path, size):
+    reference = write(tmp_path / "b.png", ramp(*size))
+    pair = Pair(write(tmp_path / "a.png", ramp(4, 4)), reference, "a", scale=3)
+    with pytest.raises(DataError, match=rf"4x4 and {size[1]}x{size[0]} at scale 3"):
+        read_pair(pair)
+    with pytest.raises(DataError, match=r"differ in size in 1 of 1 pairs.*a \(4x4 and"):
+        check_sizes([pair])
+
+
+def test_clean_pictures_are_cut_to_the_scale(tmp_path):
+    path = write(tmp_path / "a.png", ramp(9, 7))
+    degraded, reference = read_pair(Pair(path, path, "a", scale=4))
+    assert degraded.shape == reference.shape == (8, 4, 3)
+    with pytest.raises(DataError, match="7x9 at scale 8"):
+        check_sizes([Pair(path, path, "a", scale=8)])
+
+
+def test_the_second_view_adds_three_channels(tmp_path):
+    left, right = ramp(4, 6), ramp(4, 6)[:, ::-1].copy()
+    paths = [write(tmp_path / f"{k}.png", p) for k, p in (("l", left), ("r", right), ("t", left))]
+    pair = Pair(paths[0], paths[2], "l", second=paths[1])
+    np.testing.assert_array_equal(read_pair(pair)[0], np.concatenate([left, right], axis=2))
+    write(paths[1], ramp(5, 6))
+    with pytest.raises(DataError, match="6x4 and 6x5 and 6x4"):
+        check_sizes([pair])
+    with pytest.raises(DataError, match="differ in size or depth"):
+        read_pair(pair)
+
+
+def test_deep_files_are_read_as_eight_bits_where_the_papers_do(tmp_path):
+    import cv2
+
+    deep = np.random.default_rng(0).integers(0, 65536, (4, 6, 3), dtype=np.uint16)
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), deep[..., ::-1])
+    shallow = cv2.imread(str(path), cv2.IMREAD_COLOR)[..., ::-1]
+    write(tmp_path / "b.png", ramp(4, 6))
+    pair = Pair(path, tmp_path / "b.png", "a", depth=8)
+    np.testing.assert_array_equal(read_pair(pair)[0], shallow)
+    np.testing.assert_array_equal(read_pair(Pair(path, path, "a"))[0], deep)
+
+
+def test_survey_lists_instead_of_refusing(tmp_path):
+    put(tmp_path / "a" / "input" / "1.png", tmp_path / "a" / "target" / "1.png")
+    put(tmp_path / "b" / "input" / "2.png", tmp_path / "b" / "target" / "3.png")
+    matching = survey(tmp_path)
+    assert [pair.name for pair in matching.pairs] == ["a/1"]
+    assert {str(finding.problem) for finding in matching.findings} == {
+        "without a reference",
+        "references without a degraded picture",
+    }
+    assert not matching.complete

@@ -1,0 +1,39 @@
+"""Pictures of data sets: files, and pictures packed together in one file.
+
+The path of a packed picture goes on into its file: `test_batch.bin/00042`.
+"""
+
+import warnings
+from pathlib import Path
+
+import PIL.Image
+
+from restorekit.data.packed import is_packed, read_packed
+from restorekit.media.image import read_image
+from restorekit.types import Image
+
+ORIENTATION_TAG = 0x0112
+SIDEWAYS = 5
+"""From this value on an EXIF orientation exchanges rows and columns."""
+
+
+def read_picture(path: Path) -> Image:
+    """Read a picture file or a picture packed in a file; PictureError when it cannot be read."""
+    return Image(read_packed(path)) if is_packed(path.parent) else read_image(path)
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Read the upright (height, width) from a picture's header; PictureError when it has none."""
+    if is_packed(path.parent):
+        height, width, _ = read_packed(path).shape
+        return height, width
+    try:
+        with warnings.catch_warnings(action="ignore"), PIL.Image.open(path) as picture:
+            width, height = picture.size
+            # Pillow decodes a whole PNG to find EXIF data that are not in its header.
+            in_header = picture.format != "PNG" or "exif" in picture.info
+            orientation = picture.getexif().get(ORIENTATION_TAG, 1) if in_header else 1
+    except Exception:  # Pillow does not know every picture that read_image does
+        image = read_image(path)
+        return image.height, image.width
+    return (height, width) if orientation < SIDEWAYS else (width, height)
