@@ -2,7 +2,8 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -14,6 +15,27 @@ from restorekit.types import Pixels
 
 Picture = NDArray[np.float32]
 """(H, W, 3) RGB or (H, W, 1) grey in [0, 1]; never clipped between the steps of a chain."""
+Plane = NDArray[np.float32]
+"""(H, W)."""
+MapName = Literal["kernel", "depth", "mask", "map"]
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A degraded picture and what is known of how it came about."""
+
+    picture: Picture
+    maps: Mapping[MapName, NDArray[np.float32]] = field(default_factory=dict)
+    """All float32.
+
+    `kernel`: (h, w), odd-sized, of sum 1, centred; to convolve with, correlation needs it flipped.
+    `depth`: (H, W), the depth that was used, as `Degradation.traced` takes it.
+    `mask`: (H, W) in [0, 1], how much of the pixel the damage hides; beside a `map`, 1 where it
+    stays inside the degraded picture and 0 elsewhere.
+    `map`: (H, W, 2), for each pixel of the reference the place (x, y) in the degraded picture where
+    it went, in pixels with (0, 0) at the centre of the top left one: sampling the degraded picture
+    there undoes the deformation.
+    """
 
 
 class Degradation(BaseModel):
@@ -30,6 +52,8 @@ class Degradation(BaseModel):
     name: ClassVar[str]
     ranges: ClassVar[Mapping[str, Written]]
     severities: ClassVar[Sequence[Mapping[str, Value]]]
+    takes_depth: ClassVar[bool] = False
+    """Whether `traced` uses a depth map that is handed in; the others ignore it."""
 
     @classmethod
     def sample(cls, rng: np.random.Generator, **written: Written) -> Self:
@@ -75,6 +99,32 @@ class Degradation(BaseModel):
     @abstractmethod
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
         """Return the degraded picture, `scale` times smaller; `rng` is for what is no parameter."""
+
+    def traced(
+        self, picture: Picture, rng: np.random.Generator, depth: Plane | None = None
+    ) -> Traced:
+        """Degrade as `apply` does, to the byte, and tell what is known of it.
+
+        `depth` is (H, W) of the picture's size, finite, 0 at the camera and growing with the
+        distance; its unit is the one that parameters such as `beta` refer to, and 1 is the farthest
+        where there is none. Without it, one is guessed from the picture. Raises UsageError for a
+        depth that does not fit.
+        """
+        return Traced(self.apply(picture, rng))
+
+
+class TracedDegradation(Degradation):
+    """A degradation that has something to tell: it implements `traced`, and `apply` follows."""
+
+    @abstractmethod
+    def traced(
+        self, picture: Picture, rng: np.random.Generator, depth: Plane | None = None
+    ) -> Traced:
+        """Degrade and tell how."""
+
+    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Return the degraded picture alone."""
+        return self.traced(picture, rng).picture
 
 
 def to_picture(pixels: Pixels) -> Picture:

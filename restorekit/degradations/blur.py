@@ -6,15 +6,12 @@ import numpy as np
 from pydantic import Field
 
 from restorekit.degradations import kernels
-from restorekit.degradations.base import Degradation, Picture
+from restorekit.degradations.base import Picture, Plane, Traced, TracedDegradation
 from restorekit.degradations.kernels import Kernel, convolve
-from restorekit.degradations.light import Space, work_in
-
-CLIPPED = 0.95
-"""White from here on may have been brighter than the file could say."""
+from restorekit.degradations.light import Space, brighten_highlights, work_in
 
 
-class MotionBlur(Degradation):
+class MotionBlur(TracedDegradation):
     """Straight, even motion of the camera during the exposure.
 
     Light adds up on the sensor, so that the mean is taken of light (Nah et al., CVPR 2017).
@@ -31,14 +28,14 @@ class MotionBlur(Degradation):
     angle: float = Field(ge=0, le=360, description="degrees from the horizontal")
     space: Space
 
-    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+    def traced(
+        self, picture: Picture, rng: np.random.Generator, depth: Plane | None = None
+    ) -> Traced:
         """Blur along the motion."""
-        if not self.length:
-            return picture
         return _blurred(picture, kernels.segment(self.length, self.angle), self.space)
 
 
-class CameraShake(Degradation):
+class CameraShake(TracedDegradation):
     """The tremor of a hand that holds the camera (Boracchi and Foi, TIP 2012).
 
     A random walk of the camera with inertia, tremor, a pull back to where it started and sudden
@@ -54,7 +51,7 @@ class CameraShake(Degradation):
     }
     severities: ClassVar = tuple(
         {"extent": extent, "anxiety": 0.005, "exposure": 1.0, "space": "linear"}
-        for extent in (5.0, 12.0, 25.0, 45.0, 80.0)
+        for extent in (4.0, 10.0, 22.0, 45.0, 100.0)
     )
 
     extent: float = Field(ge=0, le=500, description="length of the whole path in pixels")
@@ -62,15 +59,15 @@ class CameraShake(Degradation):
     exposure: float = Field(gt=0, le=1, description="part of the path that is seen")
     space: Space
 
-    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+    def traced(
+        self, picture: Picture, rng: np.random.Generator, depth: Plane | None = None
+    ) -> Traced:
         """Draw a path and blur along it."""
-        if not self.extent:
-            return picture
         kernel = kernels.shake(self.extent, self.anxiety, self.exposure, rng)
         return _blurred(picture, kernel, self.space)
 
 
-class DefocusBlur(Degradation):
+class DefocusBlur(TracedDegradation):
     """A flat scene out of focus: every point becomes a picture of the aperture.
 
     Geometrical optics (Pentland, 1987). `highlights` gives clipped lights back the brightness that
@@ -96,21 +93,22 @@ class DefocusBlur(Degradation):
     highlights: float = Field(ge=1, le=20, description="true brightness of clipped lights")
     space: Space
 
-    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+    def traced(
+        self, picture: Picture, rng: np.random.Generator, depth: Plane | None = None
+    ) -> Traced:
         """Blur with the aperture."""
         kernel = kernels.disk(self.radius, self.blades, self.rotation)
         if self.highlights == 1 or kernel.size == 1:
             return _blurred(picture, kernel, self.space)
-        return work_in(self.space, picture, lambda light: self._with_highlights(light, kernel))
+        lit = work_in(self.space, picture, lambda light: self._with_highlights(light, kernel))
+        return Traced(lit, {"kernel": kernel})
 
     def _with_highlights(self, light: Picture, kernel: Kernel) -> Picture:
-        # A pure colour at its maximum is no light source.
-        lit = np.clip((light.min(axis=2, keepdims=True) - CLIPPED) / (1 - CLIPPED), 0, 1)
-        brightened = light * (1 + np.float32(self.highlights - 1) * lit)
-        return np.minimum(convolve(brightened, kernel), np.maximum(light.max(), 1))
+        spread = convolve(brighten_highlights(light, self.highlights), kernel)
+        return np.minimum(spread, np.maximum(light.max(), 1))
 
 
-class GaussianBlur(Degradation):
+class GaussianBlur(TracedDegradation):
     """Gaussian blur, the same in all directions or stretched along one.
 
     The kernels of blind super-resolution (Gu et al., IKC, CVPR 2019; Zhang et al., BSRGAN, ICCV
@@ -134,13 +132,16 @@ class GaussianBlur(Degradation):
     angle: float = Field(ge=0, le=360, description="degrees from the horizontal")
     space: Space
 
-    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+    def traced(
+        self, picture: Picture, rng: np.random.Generator, depth: Plane | None = None
+    ) -> Traced:
         """Blur."""
         kernel = kernels.gaussian(self.sigma, self.sigma * self.ratio, self.angle)
         return _blurred(picture, kernel, self.space)
 
 
-def _blurred(picture: Picture, kernel: Kernel, space: Space) -> Picture:
-    if kernel.size == 1:
-        return picture
-    return work_in(space, picture, lambda values: convolve(values, kernel))
+def _blurred(picture: Picture, kernel: Kernel, space: Space) -> Traced:
+    blurred = picture
+    if kernel.size > 1:
+        blurred = work_in(space, picture, lambda values: convolve(values, kernel))
+    return Traced(blurred, {"kernel": kernel})

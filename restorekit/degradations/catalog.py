@@ -3,7 +3,10 @@
 from restorekit.degradations.base import Degradation
 from restorekit.degradations.blur import CameraShake, DefocusBlur, GaussianBlur, MotionBlur
 from restorekit.degradations.codec import Jpeg, Quantise, Webp
+from restorekit.degradations.focus import DepthDefocus
+from restorekit.degradations.geometry import FishEye, LensDistortion
 from restorekit.degradations.haze import Haze
+from restorekit.degradations.lens import Raindrops
 from restorekit.degradations.lowlight import LowLight
 from restorekit.degradations.noise import (
     CorrelatedNoise,
@@ -15,23 +18,39 @@ from restorekit.degradations.noise import (
 from restorekit.degradations.raw import RawNoise
 from restorekit.degradations.sampling import Downsampling
 from restorekit.degradations.snow import Snow
+from restorekit.degradations.superres import (
+    AmplifiedPoissonNoise,
+    KernelBlur,
+    Resize,
+    SincFilter,
+)
 from restorekit.degradations.surface import ColourFade, Dust, FilmScratches
+from restorekit.degradations.tone import Brightness, Greyscale, LowContrast
+from restorekit.degradations.turbulence import Turbulence
 from restorekit.degradations.weather import RainStreaks
 from restorekit.errors import UnknownNameError
 
 DEGRADATIONS: tuple[type[Degradation], ...] = (
     RainStreaks,
+    Raindrops,
     Snow,
     Haze,
     LowLight,
     MotionBlur,
     CameraShake,
     DefocusBlur,
+    DepthDefocus,
     GaussianBlur,
+    KernelBlur,
+    SincFilter,
+    Turbulence,
+    LensDistortion,
+    FishEye,
     Downsampling,
     GaussianNoise,
     CorrelatedNoise,
     PoissonNoise,
+    AmplifiedPoissonNoise,
     ImpulseNoise,
     SpeckleNoise,
     RawNoise,
@@ -41,12 +60,17 @@ DEGRADATIONS: tuple[type[Degradation], ...] = (
     FilmScratches,
     Dust,
     ColourFade,
+    Greyscale,
+    Brightness,
+    LowContrast,
 )
+BLOCKS: tuple[type[Degradation], ...] = (Resize,)
+"""What only a chain has a use for."""
 
 
 def find_degradation(name: str) -> type[Degradation]:
     """Return the degradation of that name; raises UnknownNameError with the nearest names."""
-    known = {degradation.name: degradation for degradation in DEGRADATIONS}
+    known = {degradation.name: degradation for degradation in DEGRADATIONS + BLOCKS}
     if name not in known:
         raise UnknownNameError("degradation", name, known)
     return known[name]

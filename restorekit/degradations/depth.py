@@ -4,10 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from restorekit.degradations.base import Picture
-
-Plane = NDArray[np.float32]
-"""(H, W)."""
+from restorekit.degradations.base import Picture, Plane
+from restorekit.errors import UsageError
 
 WORKING_SIDE = 192
 """Depth is made at this longer side and then fitted to the edges of the whole picture."""
@@ -42,6 +40,29 @@ def clouds(shape: tuple[int, ...], rng: np.random.Generator) -> Plane:
     small = (fractal[:rows, :columns] / (fractal.std() + TINY)).astype(np.float32)
     large = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
     return np.clip(0.5 + 0.25 * np.asarray(large, np.float32).reshape(height, width), 0, 1)
+
+
+def depth_of(
+    picture: Picture, given: Plane | None, horizon: float, rng: np.random.Generator
+) -> Plane:
+    """Return the given depth, or else guess one; raises UsageError where it does not fit."""
+    if given is None:
+        return pseudo_depth(picture, horizon, rng)
+    if given.shape != picture.shape[:2]:
+        raise UsageError(
+            f"the depth map is {_size(given)} and the picture {_size(picture)}; "
+            "give one of the same size"
+        )
+    if not np.isfinite(given).all() or given.min() < 0:
+        raise UsageError(
+            "the depth map has values below 0, infinite or missing; fill its holes, "
+            "0 is at the camera"
+        )
+    return given.astype(np.float32)
+
+
+def _size(array: NDArray[np.float32]) -> str:
+    return f"{array.shape[1]} x {array.shape[0]}"
 
 
 def pseudo_depth(picture: Picture, horizon: float, rng: np.random.Generator) -> Plane:

@@ -1,4 +1,7 @@
-"""How a parameter is drawn: `0.3` fixed, `"1..5"` uniform, `"1~9"` log-uniform, `[1, 2]` choice."""
+"""How a parameter is drawn.
+
+`0.3` fixed, `"1..5"` uniform, `"1~9"` log-uniform, `"1^3"` uniform in the square, `[1, 2]` choice.
+"""
 
 import math
 from collections.abc import Sequence
@@ -17,6 +20,11 @@ Written = Value | Sequence[Value]
 class Draw(Protocol):
     """A distribution of one parameter."""
 
+    @property
+    def ends(self) -> Sequence[Value]:
+        """The values that have to be possible for all others to be."""
+        ...
+
     def sample(self, rng: np.random.Generator) -> Value:
         """Draw one value."""
         ...
@@ -28,17 +36,29 @@ class Fixed:
 
     value: Value
 
+    @property
+    def ends(self) -> Sequence[Value]:
+        """The value."""
+        return (self.value,)
+
     def sample(self, rng: np.random.Generator) -> Value:
         """Return the value."""
         return self.value
 
 
 @dataclass(frozen=True)
-class Uniform:
-    """Uniform over [low, high]; over the whole numbers where both ends are whole."""
-
+class _Interval:
     low: float
     high: float
+
+    @property
+    def ends(self) -> Sequence[Value]:
+        """Low and high."""
+        return (self.low, self.high)
+
+
+class Uniform(_Interval):
+    """Uniform over [low, high]; over the whole numbers where both ends are whole."""
 
     def sample(self, rng: np.random.Generator) -> Value:
         """Draw one value."""
@@ -47,16 +67,20 @@ class Uniform:
         return float(rng.uniform(self.low, self.high))
 
 
-@dataclass(frozen=True)
-class LogUniform:
+class LogUniform(_Interval):
     """Uniform in the logarithm over [low, high], both above 0."""
-
-    low: float
-    high: float
 
     def sample(self, rng: np.random.Generator) -> Value:
         """Draw one value."""
         return math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
+
+
+class SquareUniform(_Interval):
+    """Uniform in the square over [low, high], neither below 0: a sigma drawn by its variance."""
+
+    def sample(self, rng: np.random.Generator) -> Value:
+        """Draw one value."""
+        return math.sqrt(rng.uniform(self.low**2, self.high**2))
 
 
 @dataclass(frozen=True)
@@ -64,6 +88,11 @@ class Choice:
     """One of the values, each as likely."""
 
     values: tuple[Value, ...]
+
+    @property
+    def ends(self) -> Sequence[Value]:
+        """All of them."""
+        return self.values
 
     def sample(self, rng: np.random.Generator) -> Value:
         """Draw one value."""
@@ -75,7 +104,8 @@ def _number(text: str, written: str) -> float:
         return float(text) if any(c in text for c in ".eE") else int(text)
     except ValueError:
         raise UsageError(
-            f"cannot read the range '{written}'; write lo..hi (uniform) or lo~hi (log-uniform)"
+            f"cannot read the range '{written}'; write lo..hi (uniform), lo~hi (log-uniform) "
+            "or lo^hi (uniform in the square)"
         ) from None
 
 
@@ -95,6 +125,11 @@ def parse_draw(written: Written) -> Draw:
         if low <= 0:
             raise UsageError(f"the log-uniform range '{written}' has to lie above 0")
         return LogUniform(low, high)
+    if isinstance(written, str) and "^" in written:
+        low, high = _interval(written, "^")
+        if low < 0:
+            raise UsageError(f"the range '{written}' of squares must not go below 0")
+        return SquareUniform(low, high)
     if isinstance(written, Sequence) and not isinstance(written, str):
         if not written:
             raise UsageError("a choice needs at least one value, got an empty list")

@@ -5,8 +5,8 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from restorekit.degradations.base import Degradation, Picture
-from restorekit.degradations.depth import Plane, clouds, pseudo_depth
+from restorekit.degradations.base import Picture, Plane, Traced, TracedDegradation
+from restorekit.degradations.depth import clouds, depth_of
 from restorekit.degradations.light import Space, to_linear, work_in
 
 
@@ -21,16 +21,17 @@ def veil(picture: Picture, transmitted: Plane, airlight: Picture) -> Picture:
     return picture * left + airlight * (1 - left)
 
 
-class Haze(Degradation):
+class Haze(TracedDegradation):
     """Light scattered out of and into the line of sight (Koschmieder, 1924).
 
-    I = J t + A (1 - t), t = exp(-beta d), over a depth that is guessed from the picture, with 1 the
-    farthest; done with display values as in RESIDE (Li et al., TIP 2019). `patchiness` adds banks
-    of haze that do not follow the depth (NH-HAZE: Ancuti et al., CVPRW 2020). A positive `tint` is
-    the yellow of dust, a negative one the blue of distance.
+    I = J t + A (1 - t), t = exp(-beta d), over a given depth or one that is guessed from the
+    picture, with 1 the farthest; done with display values as in RESIDE (Li et al., TIP 2019).
+    `patchiness` adds banks of haze that do not follow the depth (NH-HAZE: Ancuti et al., CVPRW
+    2020). A positive `tint` is the yellow of dust, a negative one the blue of distance.
     """
 
     name: ClassVar[str] = "haze"
+    takes_depth: ClassVar[bool] = True
     ranges: ClassVar = {
         "beta": "0.6..3.0",
         "airlight": "0.7..1.0",
@@ -51,7 +52,11 @@ class Haze(Degradation):
         for beta in (0.5, 1.0, 1.6, 2.4, 4.0)
     )
 
-    beta: float = Field(ge=0, le=20, description="optical thickness of the air up to the farthest")
+    beta: float = Field(
+        ge=0,
+        le=20,
+        description="optical thickness of the air up to a depth of 1",
+    )
     airlight: float = Field(ge=0, le=1, description="brightness of the air")
     tint: float = Field(
         ge=-0.5, le=0.5, description="red over green, and green over blue, of the air"
@@ -60,9 +65,15 @@ class Haze(Degradation):
     patchiness: float = Field(ge=0, le=10, description="optical thickness of the thickest banks")
     space: Space
 
-    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+    def traced(
+        self, picture: Picture, rng: np.random.Generator, depth: Plane | None = None
+    ) -> Traced:
         """Fill the air."""
-        left = transmission(pseudo_depth(picture, self.horizon, rng), self.beta)
+        depth = depth_of(picture, depth, self.horizon, rng)
+        return Traced(self._filled(picture, depth, rng), {"depth": depth})
+
+    def _filled(self, picture: Picture, depth: Plane, rng: np.random.Generator) -> Picture:
+        left = transmission(depth, self.beta)
         if self.patchiness:
             banks = np.clip(clouds(picture.shape, rng) * 1.8 - 0.4, 0, 1)
             left = left * transmission(banks, self.patchiness)

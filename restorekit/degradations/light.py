@@ -9,6 +9,8 @@ from restorekit.degradations.base import Picture
 
 Space = Literal["linear", "display"]
 """Where a degradation happens: in scene light, or in the sRGB values of the file."""
+CLIPPED = 0.95
+"""White from here on may have been brighter than the file could say."""
 
 
 def to_linear(picture: Picture) -> Picture:
@@ -28,3 +30,10 @@ def to_display(light: Picture) -> Picture:
 def work_in(space: Space, picture: Picture, change: Callable[[Picture], Picture]) -> Picture:
     """Apply `change` to the display values or to the light, and return display values."""
     return change(picture) if space == "display" else to_display(change(to_linear(picture)))
+
+
+def brighten_highlights(light: Picture, factor: float) -> Picture:
+    """Give clipped lights back up to `factor` times the brightness that the file could hold."""
+    # A pure colour at its maximum is no light source.
+    lit = np.clip((light.min(axis=2, keepdims=True) - CLIPPED) / (1 - CLIPPED), 0, 1)
+    return light * (1 + np.float32(factor - 1) * lit)

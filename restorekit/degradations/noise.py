@@ -7,7 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from restorekit.degradations.base import Degradation, Picture
+from restorekit.degradations.base import (
+    Degradation,
+    Picture,
+    Plane,
+    Traced,
+    TracedDegradation,
+)
 
 REACH = 4
 """Grain is cut off at so many standard deviations."""
@@ -82,7 +88,7 @@ class PoissonNoise(Degradation):
         return (rng.poisson(mean) / self.photons).astype(np.float32)
 
 
-class ImpulseNoise(Degradation):
+class ImpulseNoise(TracedDegradation):
     """Samples lost on the way: set to black or white (salt and pepper), or to anything.
 
     Transmission and analogue-to-digital errors (Gonzalez and Woods, Digital Image Processing).
@@ -107,14 +113,17 @@ class ImpulseNoise(Degradation):
     )
     unit: Literal["pixel", "sample"] = Field(description="all channels are lost together, or each")
 
-    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        """Replace the lost ones."""
+    def traced(
+        self, picture: Picture, rng: np.random.Generator, depth: Plane | None = None
+    ) -> Traced:
+        """Replace the lost ones; the mask has the part of the pixel's samples that is lost."""
         channels = 1 if self.unit == "pixel" else picture.shape[2]
         lost = rng.random((*picture.shape[:2], channels), dtype=np.float32) < self.amount
         values = rng.random(lost.shape, dtype=np.float32)
         if self.values == "extremes":
             values = (values < self.salt).astype(np.float32)
-        return np.where(lost, values, picture)
+        mask = lost.mean(axis=2, dtype=np.float32)
+        return Traced(np.where(lost, values, picture), {"mask": mask})
 
 
 class SpeckleNoise(Degradation):

@@ -7,69 +7,88 @@ A recipe is a TOML file:
     op = "rain-streaks"
     probability = 0.85
     density = "0.0001~0.01"
+
+A step is a degradation with its parameters, or a group: `one_of` a list of steps, each with its
+`weight`, all of a list `shuffled`, or `steps` in order that share a `probability`. Groups nest.
 """
 
 import hashlib
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from restorekit.degradations.base import Degradation, Picture
+from restorekit.degradations.base import MapName, Picture, Plane
 from restorekit.degradations.catalog import find_degradation
-from restorekit.degradations.draw import Written
+from restorekit.degradations.imagenet_c import PREFIX, imagenet_c
+from restorekit.degradations.steps import Chain, Link, keys_of_groups, refuse_misplaced
+from restorekit.degradations.superres import Resize
 from restorekit.errors import UnknownNameError, UsageError
 
 PRESETS = resources.files("restorekit.degradations") / "presets"
+WHOLE = 1e-6
+"""A scale so close to a whole number is one."""
 
 
-class Step(BaseModel):
-    """One link of the chain; every key but `op` and `probability` is a parameter of `op`."""
+class Averaging(BaseModel):
+    """How successive frames become one exposure.
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    The mean of light, with a power for the curve of the camera; the reference is the middle frame
+    (GoPro: Nah et al., CVPR 2017).
+    """
 
-    op: str
-    probability: float = Field(default=1.0, ge=0, le=1)
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    count: tuple[int, ...] = Field(min_length=1, description="numbers of frames to choose from")
+    gamma: float = Field(default=2.2, ge=1, le=4, description="1 averages display values")
 
     @model_validator(mode="after")
-    def _parameters_fit(self) -> Self:
-        # Drawing once finds unknown parameters and impossible ranges before any picture is read.
-        find_degradation(self.op).sample(np.random.default_rng(0), **self.written)
+    def _has_a_middle(self) -> Self:
+        if any(count < 3 or count % 2 == 0 for count in self.count):
+            raise UsageError(
+                f"frames: count = {list(self.count)}: give odd numbers of at least 3, "
+                "so that there is a middle frame for the reference"
+            )
         return self
-
-    @property
-    def written(self) -> dict[str, Written]:
-        """The parameters as the recipe has them."""
-        return dict(self.model_extra or {})
 
 
 class Recipe(BaseModel):
-    """Steps in order."""
+    """Steps in order, after the frames were averaged where it says so."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
     description: str = ""
-    steps: tuple[Step, ...]
+    frames: Averaging | None = None
+    steps: tuple[Link, ...] = ()
 
-    def draw(self, seed: int, *keys: str | int) -> tuple[tuple[int, Degradation], ...]:
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.frames is None and "steps" not in self.model_fields_set:
+            raise UsageError("a recipe needs [[steps]], or [frames] to average")
+        refuse_misplaced(self.steps)
+        return self
+
+    def draw(self, seed: int, *keys: str | int) -> Chain:
         """Draw the chain for the picture that `keys` name: (place in the recipe, degradation)."""
-        chosen = []
-        for place, step in enumerate(self.steps):
-            rng = generator(seed, *keys, place, "sample")
-            if rng.random() < step.probability:
-                degradation = find_degradation(step.op).sample(rng, **step.written)
-                chosen.append((place, degradation))
-        return tuple(chosen)
+        generators = partial(generator, seed, *keys)
+        return tuple(
+            drawn for place, link in enumerate(self.steps) for drawn in link.draw(place, generators)
+        )
 
     @property
     def sha256(self) -> str:
         """Hash of what the recipe says, without its description."""
-        said = self.model_dump_json(exclude={"description"})
+        said = self.model_dump_json(exclude={"description"}, exclude_defaults=True)
         return hashlib.sha256(said.encode()).hexdigest()
 
 
@@ -79,16 +98,65 @@ def generator(seed: int, *keys: str | int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))
 
 
-def apply_chain(
-    picture: Picture,
-    chain: Sequence[tuple[int, Degradation]],
-    seed: int,
-    *keys: str | int,
-) -> Picture:
+@dataclass(frozen=True)
+class TracedChain:
+    """A degraded picture and the maps of its steps, in their order."""
+
+    picture: Picture
+    maps: tuple[tuple[MapName, NDArray[np.float32]], ...]
+
+
+def apply_chain(picture: Picture, chain: Chain, seed: int, *keys: str | int) -> Picture:
     """Apply a drawn chain; the picture is not clipped at the end."""
+    return trace_chain(picture, chain, seed, *keys).picture
+
+
+def trace_chain(
+    picture: Picture, chain: Chain, seed: int, *keys: str | int, depth: Plane | None = None
+) -> TracedChain:
+    """Apply a drawn chain and keep what its steps tell, each map of the size it had there.
+
+    `depth` is (H, W) of the picture's size, as `Degradation.traced` takes it.
+    """
+    reference = picture.shape[:2]
+    maps: list[tuple[MapName, NDArray[np.float32]]] = []
     for place, degradation in chain:
-        picture = degradation.apply(picture, generator(seed, *keys, place, "apply"))
-    return picture
+        rng = generator(seed, *keys, place, "apply")
+        if isinstance(degradation, Resize):
+            picture = degradation.resized(picture, reference)
+            continue
+        traced = degradation.traced(picture, rng, _fitted(depth, picture, reference))
+        picture = traced.picture
+        maps.extend(traced.maps.items())
+    return TracedChain(picture, tuple(maps))
+
+
+def _fitted(depth: Plane | None, picture: Picture, reference: tuple[int, ...]) -> Plane | None:
+    """Bring a depth map to the size that the steps so far have left."""
+    if depth is None or picture.shape[:2] == reference or depth.shape != reference:
+        return depth
+    height, width = picture.shape[:2]
+    return np.asarray(cv2.resize(depth, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def scale_of(chain: Chain) -> int:
+    """How many times smaller a chain makes a picture, each way.
+
+    Raises UsageError where that is no whole number.
+    """
+    scale = 1.0
+    for _, degradation in chain:
+        if isinstance(degradation, Resize):
+            scale = (degradation.divisor or scale) / degradation.factor
+        else:
+            scale *= degradation.scale
+    if round(scale) < 1 or abs(scale - round(scale)) > WHOLE:
+        raise UsageError(
+            f"the recipe leaves a picture of 1/{scale:.4g} of the reference's size, which makes "
+            "no pair; end its changes of size with op = 'resize', factor = 1.0, divisor = 4 "
+            "for a fourth, or divisor = 1 for the size of the reference"
+        )
+    return round(scale)
 
 
 def list_presets() -> list[str]:
@@ -98,24 +166,52 @@ def list_presets() -> list[str]:
 
 
 def load_recipe(recipe: str | Path | Mapping[str, Any]) -> Recipe:
-    """Read a preset by name, a TOML file by path, or a mapping; raises UsageError."""
+    """Read a preset by name, a TOML file by path, or a mapping; raises UsageError.
+
+    `haze:3` is a degradation at a severity, `imagenet-c:shot_noise:2` a corruption of ImageNet-C.
+    """
     if isinstance(recipe, Mapping):
         return _validated(recipe, "the degradation recipe")
-    if str(recipe) in list_presets():
-        return _validated(tomllib.loads((PRESETS / f"{recipe}.toml").read_text()), str(recipe))
+    name = str(recipe)
+    if name in list_presets():
+        return _validated(tomllib.loads((PRESETS / f"{name}.toml").read_text()), name)
     path = Path(recipe)
-    if not path.is_file():
-        raise UnknownNameError("degradation recipe (and no such file)", str(recipe), list_presets())
-    try:
-        return _validated(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not a TOML file: {error}") from None
+    if path.is_file():
+        try:
+            return _validated(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path}: not a TOML file: {error}") from None
+    if ":" in name:
+        return _validated(_at_severity(name), name)
+    raise UnknownNameError("degradation recipe (and no such file)", name, list_presets())
+
+
+def _at_severity(written: str) -> dict[str, Any]:
+    name, _, severity = written.rpartition(":")
+    if not severity.isdecimal():
+        raise UsageError(
+            f"recipe {written}: ends in a severity, 1 to 5, as in haze:3 or {PREFIX}:contrast:2"
+        )
+    if name.partition(":")[0] == PREFIX:
+        return imagenet_c(name.partition(":")[2], int(severity))
+    drawn = find_degradation(name).at_severity(int(severity))
+    return {
+        "description": f"{name} of severity {severity}",
+        "steps": [{"op": name, **drawn.model_dump()}],
+    }
 
 
 def _validated(content: Mapping[str, Any], where: str) -> Recipe:
     try:
         return Recipe.model_validate(content)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{where}: {place}: {first['msg']} (got {first['input']!r})") from None
+        if first["type"] != "extra_forbidden":
+            raise UsageError(f"{where}: {place}: {first['msg']} (got {first['input']!r})") from None
+        known = [*Recipe.model_fields, *Averaging.model_fields, *keys_of_groups()]
+        near = get_close_matches(str(first["loc"][-1]), known, n=2)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise UsageError(f"{where}: unknown key '{place}'{hint}") from None

@@ -12,6 +12,8 @@ from restorekit.degradations.base import Degradation, Picture
 Weights = NDArray[np.float64]
 Interpolation = Literal["nearest", "area", "bilinear", "bicubic", "lanczos", "gaussian"]
 GAUSSIAN_REACH = 4
+NARROWEST = 0.02
+"""A Gaussian narrower than this, in degraded pixels, takes the nearest pixels alone."""
 
 
 class Filter(NamedTuple):
@@ -129,7 +131,9 @@ class Downsampling(Degradation):
     def _filter(self) -> Filter:
         if self.kernel != "gaussian":
             return FILTERS[self.kernel]
-        return Filter(lambda x: np.exp(-((x / self.sigma) ** 2) / 2), GAUSSIAN_REACH * self.sigma)
+        # The nearest pixels are up to half a degraded pixel away, however narrow the kernel is.
+        sigma, reach = max(self.sigma, NARROWEST), max(GAUSSIAN_REACH * self.sigma, 0.5)
+        return Filter(lambda x: np.exp(-((x / sigma) ** 2) / 2), reach)
 
     def _nearest(self, picture: Picture) -> Picture:
         rows, columns = (

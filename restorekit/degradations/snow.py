@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from restorekit.degradations.base import Degradation, Picture
+from restorekit.degradations.base import Picture, Plane, Traced, TracedDegradation
 from restorekit.degradations.kernels import segment
-from restorekit.degradations.weather import KERNELS_PER_LAYER, Layer, scatter
+from restorekit.degradations.weather import KERNELS_PER_LAYER, scatter
 
 WHITE = np.float32(0.97)
 SEE_THROUGH = 0.4
@@ -17,7 +17,7 @@ BUMPS = 4
 """So many waves around its rim make a flake uneven."""
 
 
-def flake(radius: float, softness: float, rng: np.random.Generator) -> Layer:
+def flake(radius: float, softness: float, rng: np.random.Generator) -> Plane:
     """Draw an uneven disc on an odd-sized square; its rim is `softness` of the radius wide."""
     rim = max(1.0, softness * radius)
     reach = int(np.ceil(1.4 * radius + rim))
@@ -29,7 +29,7 @@ def flake(radius: float, softness: float, rng: np.random.Generator) -> Layer:
     return (inside * inside * (3 - 2 * inside)).astype(np.float32)
 
 
-class Snow(Degradation):
+class Snow(TracedDegradation):
     """Layers of falling flakes, near ones large, blurred and see-through, before a white veil.
 
     The model of Liu et al. (DesnowNet and Snow100K, TIP 2018) with the motion and the veil of Chen
@@ -76,24 +76,26 @@ class Snow(Degradation):
     strength: float = Field(ge=0, le=1, description="opacity of the whitest flakes")
     veil: float = Field(ge=0, le=1, description="part of the light that the snowy air replaces")
 
-    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        """Let it snow."""
+    def traced(
+        self, picture: Picture, rng: np.random.Generator, depth: Plane | None = None
+    ) -> Traced:
+        """Let it snow; the mask has the flakes without the veil."""
         snow = np.zeros(picture.shape[:2], np.float32)
-        for depth in reversed(range(self.layers)):
-            layer = self._layer(snow.shape, depth, rng)
+        for nth in reversed(range(self.layers)):
+            layer = self._layer(snow.shape, nth, rng)
             snow += layer * (1 - snow)
         hidden = (1 - (1 - snow) * np.float32(1 - self.veil))[..., None]
-        return picture + hidden * (WHITE - picture)
+        return Traced(picture + hidden * (WHITE - picture), {"mask": np.clip(snow, 0, 1)})
 
-    def _layer(self, shape: tuple[int, ...], depth: int, rng: np.random.Generator) -> Layer:
-        far = 1.6**depth
+    def _layer(self, shape: tuple[int, ...], nth: int, rng: np.random.Generator) -> Plane:
+        far = 1.6**nth
         bank = [self._random_flake(far, rng) for _ in range(KERNELS_PER_LAYER)]
         # Twice as far, there are four times as many flakes in the same angle of view; the near ones
         # are so far out of focus that the scene shines through.
         density, strength = self.density * far, self.strength * (far - SEE_THROUGH)
         return scatter(bank, rng, shape, density=density, strength=strength, far=far)
 
-    def _random_flake(self, far: float, rng: np.random.Generator) -> Layer:
+    def _random_flake(self, far: float, rng: np.random.Generator) -> Plane:
         radius = self.size / far * rng.uniform(0.5, 1.4)
         still = flake(radius, self.softness, rng)
         angle = self.angle + 15 * rng.standard_normal()

@@ -7,18 +7,25 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from restorekit.degradations.base import Degradation, Picture
+from restorekit.degradations.base import (
+    Degradation,
+    Picture,
+    Plane,
+    Traced,
+    TracedDegradation,
+)
 from restorekit.degradations.depth import clouds
-
-Mask = NDArray[np.float32]
-"""(H, W): how opaque the damage is, 0 to 1."""
 
 SPECK_CORNERS = 9
 SUBPIXEL = 4
 """Bits of the fractions of a pixel in which OpenCV draws."""
 
 
-class FilmScratches(Degradation):
+def _either(one: Plane, other: Plane) -> Plane:
+    return one + other - one * other
+
+
+class FilmScratches(TracedDegradation):
     """Scratches along a film: nearly vertical, wandering, broken, light or dark.
 
     I = (1 - m) J + m c, with the line model of Kokaram (Motion Picture Restoration, 1998).
@@ -58,16 +65,19 @@ class FilmScratches(Degradation):
     strength: float = Field(ge=0, le=1, description="opacity of the strongest")
     tone: Literal["light", "dark", "mixed"]
 
-    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+    def traced(
+        self, picture: Picture, rng: np.random.Generator, depth: Plane | None = None
+    ) -> Traced:
         """Scratch the film."""
         marks = {tone: np.zeros(picture.shape[:2], np.float32) for tone in ("light", "dark")}
         for _ in range(self.count):
             is_dark = self.tone == "dark" or (self.tone == "mixed" and rng.random() < 0.5)
             self._scratch(marks["dark" if is_dark else "light"], rng)
         light, dark = (np.minimum(marks[tone], 1)[..., None] for tone in ("light", "dark"))
-        return picture + light * (np.float32(0.95) - picture) * (1 - dark) - dark * picture
+        scratched = picture + light * (np.float32(0.95) - picture) * (1 - dark) - dark * picture
+        return Traced(scratched, {"mask": _either(light, dark)[..., 0]})
 
-    def _scratch(self, mark: Mask, rng: np.random.Generator) -> None:
+    def _scratch(self, mark: Plane, rng: np.random.Generator) -> None:
         height, width = mark.shape
         length = max(1, round(height * self.length * rng.uniform(0.3, 1)))
         top = int(rng.integers(-length // 4, max(1, height - length * 3 // 4)))
@@ -82,7 +92,7 @@ class FilmScratches(Degradation):
 
     @staticmethod
     def _draw(
-        mark: Mask,
+        mark: Plane,
         top: int,
         centre: NDArray[np.float64],
         opacity: NDArray[np.float64],
@@ -102,7 +112,7 @@ class FilmScratches(Degradation):
         )
 
 
-class Dust(Degradation):
+class Dust(TracedDegradation):
     """Specks and fibres on a print or a slide, light or dark.
 
     I = (1 - m) J + m c (Wan et al., Bringing Old Photos Back to Life, CVPR 2020, call it
@@ -134,16 +144,20 @@ class Dust(Degradation):
     strength: float = Field(ge=0, le=1, description="opacity of the strongest")
     tone: Literal["light", "dark", "mixed"]
 
-    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+    def traced(
+        self, picture: Picture, rng: np.random.Generator, depth: Plane | None = None
+    ) -> Traced:
         """Let dust settle."""
+        hidden = np.zeros(picture.shape[:2], np.float32)
         shares = {"light": (1.0, 0.0), "dark": (0.0, 1.0), "mixed": (0.5, 0.5)}[self.tone]
         for share, colour in zip(shares, (0.95, 0.05), strict=True):
             if share:
-                mask = self._mask(picture.shape[:2], share, rng)[..., None]
-                picture = picture + mask * (np.float32(colour) - picture)
-        return picture
+                mask = self._mask(picture.shape[:2], share, rng)
+                picture = picture + mask[..., None] * (np.float32(colour) - picture)
+                hidden = _either(hidden, mask)
+        return Traced(picture, {"mask": hidden})
 
-    def _mask(self, shape: tuple[int, ...], share: float, rng: np.random.Generator) -> Mask:
+    def _mask(self, shape: tuple[int, ...], share: float, rng: np.random.Generator) -> Plane:
         canvas = np.zeros(shape, np.uint8)
         area = share * shape[0] * shape[1] / 100**2
         for _ in range(int(rng.poisson(self.specks * area))):

@@ -5,17 +5,15 @@ from typing import ClassVar, Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from restorekit.degradations.base import Degradation, Picture
+from restorekit.degradations.base import Picture, Plane, Traced, TracedDegradation
+from restorekit.degradations.light import Space, work_in
 
 KERNELS_PER_LAYER = 8
 
-Layer = NDArray[np.float32]
 
-
-def streak(length: float, width: float, angle: float, taper: float) -> Layer:
+def streak(length: float, width: float, angle: float, taper: float) -> Plane:
     """Draw one streak: a segment with a Gaussian cross-section, peak 1, on an odd-sized canvas.
 
     `length` and `width` (full width at half maximum) in pixels, `angle` in degrees from the
@@ -36,14 +34,14 @@ def streak(length: float, width: float, angle: float, taper: float) -> Layer:
 
 
 def scatter(
-    bank: Sequence[Layer],
+    bank: Sequence[Plane],
     rng: np.random.Generator,
     shape: tuple[int, ...],
     *,
     density: float,
     strength: float,
     far: float,
-) -> Layer:
+) -> Plane:
     """Strew the pictures of a bank over a layer, where their opacities add up to 1 at most.
 
     Nearby it is `density` of them to a pixel, each of 0.4 to 1 times `strength`; a layer `far`
@@ -68,13 +66,13 @@ def scatter(
     return np.minimum(layer[inner, inner], 1)
 
 
-class RainStreaks(Degradation):
+class RainStreaks(TracedDegradation):
     """Layers of falling drops, smeared by the exposure into streaks, far layers finer and weaker.
 
     The layered model of Yang et al. (JORDER, CVPR 2017) with the appearance of Garg and Nayar
     (2007): a streak lets part of the background through and adds light of its own. `screen` and
-    `add` are the blends of the synthetic data sets, in display space; `veil` mixes towards the mean
-    radiance that a drop, a wide-angle lens, sees.
+    `add` are the blends of the synthetic data sets, made in display space; `veil` mixes towards the
+    mean radiance that a drop, a wide-angle lens, sees.
     """
 
     name: ClassVar[str] = "rain-streaks"
@@ -88,6 +86,7 @@ class RainStreaks(Degradation):
         "taper": "0.0..1.0",
         "strength": "0.1..0.9",
         "blend": ["screen", "add", "veil"],
+        "space": "display",
     }
     severities: ClassVar = tuple(
         {
@@ -119,27 +118,31 @@ class RainStreaks(Degradation):
     taper: float = Field(ge=0, le=1, description="part of the length that fades")
     strength: float = Field(ge=0, le=1, description="opacity of the brightest streaks")
     blend: Literal["screen", "add", "veil"]
+    space: Space = "display"
 
-    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+    def traced(
+        self, picture: Picture, rng: np.random.Generator, depth: Plane | None = None
+    ) -> Traced:
         """Let it rain."""
         rain = np.zeros(picture.shape[:2], np.float32)
-        for depth in range(self.layers):
-            layer = self._layer(rain.shape, depth, rng)
+        for nth in range(self.layers):
+            layer = self._layer(rain.shape, nth, rng)
             rain += layer * (1 - rain)
-        return self._blend(picture, rain[..., None])
+        wet = work_in(self.space, picture, lambda values: self._blend(values, rain[..., None]))
+        return Traced(wet, {"mask": rain})
 
-    def _layer(self, shape: tuple[int, ...], depth: int, rng: np.random.Generator) -> Layer:
-        far = 1.6**depth
+    def _layer(self, shape: tuple[int, ...], nth: int, rng: np.random.Generator) -> Plane:
+        far = 1.6**nth
         bank = [self._random_streak(far, rng) for _ in range(KERNELS_PER_LAYER)]
         return scatter(bank, rng, shape, density=self.density, strength=self.strength, far=far)
 
-    def _random_streak(self, far: float, rng: np.random.Generator) -> Layer:
+    def _random_streak(self, far: float, rng: np.random.Generator) -> Plane:
         length = self.length / far * rng.uniform(0.5, 1.3)
         width = self.width / far**0.5 * rng.uniform(0.7, 1.3)
         angle = self.angle + self.spread * rng.standard_normal()
         return streak(length, width, angle, self.taper)
 
-    def _blend(self, picture: Picture, rain: Layer) -> Picture:
+    def _blend(self, picture: Picture, rain: Plane) -> Picture:
         match self.blend:
             case "add":
                 return picture + rain

@@ -12,6 +12,11 @@ from restorekit.errors import UsageError
 
 HARMLESS = {
     "rain-streaks": {"strength": 0.0},
+    "raindrops": {"cover": 0.0},
+    "depth-defocus": {"radius": 0.0},
+    "turbulence": {"strength": 0.0},
+    "lens-distortion": {"k1": 0.0},
+    "fish-eye": {"view": 0.0},
     "downsampling": {"factor": 1},
     "gaussian-noise": {"sigma": 0.0},
     "correlated-noise": {"sigma": 0.0},
@@ -26,6 +31,12 @@ HARMLESS = {
     "camera-shake": {"extent": 0.0},
     "defocus-blur": {"radius": 0.0, "highlights": 1.0},
     "gaussian-blur": {"sigma": 0.0},
+    "kernel-blur": {"sigma": 0.0},
+    "sinc-filter": {"cutoff": 1.0, "reach": 0},
+    "amplified-poisson-noise": {"strength": 0.0},
+    "greyscale": {"amount": 0.0},
+    "brightness": {"lift": 0.0},
+    "low-contrast": {"contrast": 1.0},
     "jpeg": {"quality": 100, "subsampling": "4:4:4"},
     "webp": {"quality": 100},
     "quantise": {"bits": 16},
@@ -36,6 +47,20 @@ HARMLESS = {
 """The parameters that take the strength out of each, whatever the others."""
 LOSSY = {"jpeg": 0.03, "webp": 0.1, "poisson-noise": 1e-3}
 """How far the strength can be taken out where it is more than rounding."""
+OPTICS = [
+    "motion-blur",
+    "camera-shake",
+    "defocus-blur",
+    "depth-defocus",
+    "gaussian-blur",
+    "kernel-blur",
+    "sinc-filter",
+    "turbulence",
+    "lens-distortion",
+    "fish-eye",
+    "downsampling",
+]
+"""They move light about and neither make nor swallow any."""
 SHAPES = [(1, 1, 3), (1, 1, 1), (1, 50, 1), (37, 2, 3), (2, 3, 3), (33, 47, 1)]
 
 every_degradation = pytest.mark.parametrize("degradation", DEGRADATIONS, ids=lambda d: d.name)
@@ -73,6 +98,15 @@ def test_it_survives_black_and_white(degradation, level):
         drawn = degradation.at_severity(severity)
         flat = np.full((40, 31, 3), level, np.float32)
         assert np.isfinite(drawn.apply(flat, np.random.default_rng(severity))).all()
+
+
+@pytest.mark.parametrize("name", OPTICS)
+@pytest.mark.parametrize("shape", [(1, 1, 3), (25, 40, 1), (63, 21, 3)], ids=str)
+def test_optics_and_sampling_leave_a_constant_picture_alone(name, shape):
+    for seed in range(4):
+        drawn = find_degradation(name).sample(np.random.default_rng(seed))
+        degraded = drawn.apply(np.full(shape, 0.37, np.float32), np.random.default_rng(seed))
+        np.testing.assert_allclose(degraded, 0.37, atol=1e-4)
 
 
 @every_degradation

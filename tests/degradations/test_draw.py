@@ -33,6 +33,21 @@ def test_a_log_uniform_range_has_its_median_at_the_geometric_mean():
     assert np.median(draws("1~100")) == pytest.approx(10, rel=0.15)
 
 
+def test_a_range_of_squares_has_a_uniform_square():
+    drawn = np.square(draws("1.0^3.0"))
+    assert drawn.min() >= 1
+    assert drawn.max() <= 9
+    assert np.mean(drawn) == pytest.approx(5, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("written", "ends"),
+    [(3, (3,)), ("1..4", (1, 4)), ("0.1~9", (0.1, 9)), ("0^2", (0, 2)), (["a", "b"], ("a", "b"))],
+)
+def test_the_ends_are_what_can_be_drawn_at_most(written, ends):
+    assert tuple(parse_draw(written).ends) == ends
+
+
 def test_a_list_is_a_choice():
     assert set(draws(["a", "b"])) == {"a", "b"}
 
@@ -48,6 +63,7 @@ def test_any_interval_is_respected(low, width):
     [
         ("5..1", "empty"),
         ("0~1", "above 0"),
+        ("-1^1", "below 0"),
         ("a..b", "cannot read"),
         ([], "at least one value"),
     ],

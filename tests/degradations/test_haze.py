@@ -81,3 +81,17 @@ def test_clouds_fill_their_range_smoothly():
     assert all(field.min() >= 0 and field.max() <= 1 for field in drawn)
     steps = [np.abs(np.diff(field, axis=axis)).mean() for field in drawn for axis in (0, 1)]
     assert max(steps) < 0.05
+
+
+@pytest.mark.parametrize("space", ["display", "linear"])
+def test_over_a_depth_of_0_haze_is_the_picture(landscape, space):
+    depth = np.zeros(landscape.shape[:2], np.float32)
+    told = haze(beta=3.0, space=space).traced(landscape, np.random.default_rng(0), depth)
+    np.testing.assert_allclose(told.picture, landscape, atol=1e-6)
+
+
+def test_haze_over_metres_thickens_by_beta_per_metre():
+    dark = np.zeros((2, 3, 1), np.float32)
+    depth = np.array([[0, 5, 10], [20, 40, 80]], np.float32)
+    hazy = haze(beta=0.1, airlight=0.8, tint=0).traced(dark, np.random.default_rng(0), depth)
+    np.testing.assert_allclose(hazy.picture[..., 0], 0.8 * (1 - np.exp(-depth / 10)), rtol=1e-5)

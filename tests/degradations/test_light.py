@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from restorekit.degradations.light import to_display, to_linear, work_in
+from restorekit.degradations.light import brighten_highlights, to_display, to_linear, work_in
 
 
 def test_there_and_back_is_the_picture():
@@ -29,3 +29,9 @@ def test_a_thin_bright_line_survives_blur_better_in_light():
 
     assert work_in("display", line, mean_of_five)[0, 4] == pytest.approx(0.2, abs=1e-3)
     assert work_in("linear", line, mean_of_five)[0, 4] == pytest.approx(0.4845, abs=1e-3)
+
+
+def test_only_clipped_lights_without_colour_become_brighter():
+    light = np.float32([[[1, 1, 1], [1, 0, 0], [0.9, 0.9, 0.9], [0.975, 0.975, 0.975]]])
+    bright = brighten_highlights(light, 3)
+    np.testing.assert_allclose(bright[0, :, 0], [3, 1, 0.9, 0.975 * 2], rtol=1e-4)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+from skimage.util import random_noise
 
 from restorekit.degradations.noise import (
     CorrelatedNoise,
@@ -97,3 +98,11 @@ def test_sensor_noise_has_the_variance_of_its_formula(level):
     noise = sensor_noise(flat(level), 0.01, 0.0004, np.random.default_rng(6))
     assert noise.mean() == pytest.approx(0, abs=1e-3)
     assert noise.var() == pytest.approx(0.01 * level + 0.0004, rel=0.02)
+
+
+def test_gaussian_noise_has_the_distribution_of_scikit_image():
+    ours = GaussianNoise(sigma=25.5).apply(flat(0.5, (250, 200, 1)), np.random.default_rng(7))
+    theirs = random_noise(
+        np.full((250, 200), 0.5), "gaussian", rng=np.random.default_rng(8), clip=False, var=0.01
+    )
+    assert stats.ks_2samp(ours.ravel(), theirs.ravel()).pvalue > 0.01

@@ -5,12 +5,12 @@ import pytest
 from PIL import Image as PillowImage
 from safetensors.numpy import load_file
 
-from restorekit.degradations.pairs import make_pairs, plan_pairs
+from restorekit.degradations.pairs import make_pairs
+from restorekit.degradations.plan import Wish, plan_pairs
 from restorekit.degradations.recipe import load_recipe
 from restorekit.degradations.sampling import FILTERS, Downsampling, resize
 from restorekit.events import FileFailed
 from restorekit.media.image import read_image, write_image
-from restorekit.media.paths import collect
 from restorekit.types import Image
 from tests.golden_files import FOLDER, golden
 
@@ -88,7 +88,7 @@ def photos(tmp_path):
 
 def test_a_pair_is_cropped_to_a_multiple_of_the_factor(photos, tmp_path):
     steps = [{"op": "downsampling", "factor": 2}, {"op": "downsampling", "factor": 2}]
-    jobs = plan_pairs(collect([photos]), load_recipe({"steps": steps}), seed=0, count=1)
+    jobs = plan_pairs([photos], Wish(load_recipe({"steps": steps})), recursive=False)
     events = list(make_pairs(jobs, tmp_path / "pairs"))
     reference = read_image(tmp_path / "pairs" / "reference" / "a.png").pixels
     np.testing.assert_array_equal(reference, read_image(photos / "a.png").pixels[:40, :28])
@@ -98,3 +98,15 @@ def test_a_pair_is_cropped_to_a_multiple_of_the_factor(photos, tmp_path):
     assert "too small to be reduced 4 times" in failed[0].error
     (line,) = (tmp_path / "pairs" / "manifest.jsonl").read_text().splitlines()
     assert json.loads(line)["operations"][0]["parameters"]["factor"] == 2
+
+
+@pytest.mark.parametrize("sigma", [0.001, 0.03])
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_a_very_narrow_gaussian_takes_the_pixels_at_the_centre(sigma, factor, textured):
+    narrow = Downsampling(factor=factor, kernel="gaussian", sigma=sigma)
+    degraded = narrow.apply(textured, np.random.default_rng(0))
+    first, last = (factor - 1) // 2, factor // 2
+    middle = np.mean(
+        [textured[i::factor, j::factor] for i in (first, last) for j in (first, last)], axis=0
+    )
+    np.testing.assert_allclose(degraded, middle, atol=1e-5)

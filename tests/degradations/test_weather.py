@@ -84,3 +84,16 @@ def test_rain_reaches_every_part_of_the_picture():
     quarters = [wet[:60, :60], wet[:60, -60:], wet[-60:, :60], wet[-60:, -60:]]
     means = [quarter.mean() for quarter in quarters]
     assert min(means) > 0.6 * max(means)
+
+
+def test_in_light_rain_is_brighter_over_the_dark():
+    dark = np.full((150, 150, 3), 0.02, np.float32)
+    display, linear = (
+        rain(space=space).apply(dark, np.random.default_rng(2)) for space in ("display", "linear")
+    )
+    assert linear.mean() > display.mean() + 0.01
+    assert linear.max() <= 1 + 1e-5
+
+
+def test_parameters_stored_before_there_was_a_choice_of_space_mean_display_values():
+    assert RainStreaks.from_values(RAIN).space == "display"
