@@ -1,155 +1,115 @@
 """Protocols: how a number is made, as data. A number never appears without its protocol's id."""
 
-import zlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from restorekit.errors import DataError, UnknownNameError, UsageError
-from restorekit.metrics.full_reference import mae, ms_ssim, psnr, ssim
+from restorekit.metrics.alignment import align
+from restorekit.metrics.color import delta_e
+from restorekit.metrics.full_reference import edge_psnr, mae, ms_ssim, psnr, ssim
+from restorekit.metrics.no_reference import niqe
+from restorekit.metrics.perceptual import BACKBONES, dists, lpips
+from restorekit.metrics.protocol import Noise, Protocol, Quantise, Space
+from restorekit.metrics.table import ROWS
+from restorekit.metrics.weights import DISTS, LPIPS_HEADS, NIQE, VGG16, WeightsFile
 from restorekit.ops.color import eight_bit_levels, luma, matlab_y, matlab_y_rounded
 
-
-@dataclass(frozen=True)
-class Noise:
-    """White Gaussian noise that a protocol adds to clean pictures; never clipped nor rounded."""
-
-    sigma: float
-    """Standard deviation in 8-bit levels."""
-    seed: int = 0
-    by_name: bool = False
-    """Noise of its own for each picture's name. Otherwise the generator restarts with `seed` at
-    each picture, so that pictures of one size get the same noise: the rule of the papers."""
-
-    def add(self, picture: Tensor, name: str) -> Tensor:
-        """Return (1, C, H, W) plus noise drawn in the order height, width, channel."""
-        _, channels, height, width = picture.shape
-        drawn = self._generator(name).normal(0, self.sigma / 255, (height, width, channels))
-        return picture + torch.from_numpy(drawn).permute(2, 0, 1).to(picture)
-
-    def _generator(self, name: str) -> np.random.RandomState | np.random.Generator:
-        if self.by_name:
-            return np.random.default_rng((self.seed, zlib.crc32(name.encode())))
-        return np.random.RandomState(self.seed)
-
-
-Quantise = Literal["none", "round", "truncate"]
-Space = Literal["rgb", "y-float", "y-matlab", "y-full"]
+__all__ = [
+    "METRICS",
+    "PROTOCOLS",
+    "Comparison",
+    "Metric",
+    "Noise",
+    "Protocol",
+    "compare",
+    "get_protocol",
+    "lacks",
+    "measure",
+    "prepare",
+    "unavailable",
+    "with_metrics",
+    "with_noise",
+]
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """Everything that moves a number besides the pictures."""
+class Comparison:
+    """A restored picture and its reference as the metrics get them: float64, (N, C, H, W)."""
 
-    id: str
-    description: str
-    source: str
-    space: Space = "rgb"
-    """RGB, MATLAB's Y unrounded or rounded to 8 bits, or full-range luma rounded to 8 bits."""
-    quantise: Quantise = "round"
-    """What becomes of samples between two 8-bit levels; they are clipped to [0, 1] in any case."""
-    crop_border: int = 0
-    """Pixels left out on each side."""
-    crop_multiple: int = 1
-    """Both sides are cut at the right and the bottom to a multiple of this."""
-    ssim: str = "gaussian-valid"
-    """Key of `SSIM_VARIANTS`."""
-    metrics: tuple[str, ...] = ("psnr", "ssim")
-    """Keys of `METRICS`; the first one says which pictures were made worse."""
-    noise: Noise | None = None
-    """Added to clean pictures to make the degraded ones; None for sets of pairs."""
+    restored: Tensor
+    """In the colour space of the protocol, like `reference`."""
+    reference: Tensor
+    restored_rgb: Tensor
+    """Clipped, cut and quantised, but not converted, like `reference_rgb`."""
+    reference_rgb: Tensor
+    protocol: Protocol
+    mask: Tensor | None = None
+    """Where an aligned picture reaches; only there pixels count."""
+
+    @property
+    def both(self) -> tuple[Tensor, Tensor]:
+        """Restored and reference in the colour space of the protocol."""
+        return self.restored, self.reference
+
+    @property
+    def both_rgb(self) -> tuple[Tensor, Tensor]:
+        """Restored and reference in RGB."""
+        return self.restored_rgb, self.reference_rgb
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A named metric: two prepared tensors and the protocol to one value per picture."""
+    """A named metric: from a comparison to one value per picture."""
 
     name: str
     label: str
-    compute: Callable[[Tensor, Tensor, Protocol], Tensor]
+    compute: Callable[[Comparison], Tensor]
     higher_is_better: bool = True
     digits: int = 4
     """Decimals in a table."""
+    needs: tuple[WeightsFile, ...] = ()
+    """Without these files there is no number."""
+
+
+def _lpips(net: str) -> Metric:
+    return Metric(
+        f"lpips_{net}",
+        f"LPIPS ({net})",
+        lambda c: lpips(*c.both_rgb, net),
+        higher_is_better=False,
+        needs=(BACKBONES[net].file, LPIPS_HEADS[net]),
+    )
 
 
 _METRICS = (
-    Metric("psnr", "PSNR [dB]", lambda a, b, _: psnr(a, b), digits=2),
-    Metric("ssim", "SSIM", lambda a, b, protocol: ssim(a, b, protocol.ssim)),
-    Metric("ms_ssim", "MS-SSIM", lambda a, b, _: ms_ssim(a, b)),
-    Metric("mae", "MAE", lambda a, b, _: mae(a, b), higher_is_better=False),
+    Metric("psnr", "PSNR [dB]", lambda c: psnr(*c.both, c.mask), digits=2),
+    Metric("ssim", "SSIM", lambda c: ssim(*c.both, c.protocol.ssim, c.mask)),
+    Metric("ms_ssim", "MS-SSIM", lambda c: ms_ssim(*c.both)),
+    Metric("mae", "MAE", lambda c: mae(*c.both), higher_is_better=False),
+    Metric("delta_e", "ΔE 2000", lambda c: delta_e(*c.both_rgb), higher_is_better=False, digits=2),
+    Metric("edge_psnr", "edge PSNR [dB]", lambda c: edge_psnr(*c.both_rgb), digits=2),
+    *(_lpips(net) for net in BACKBONES),
+    Metric(
+        "dists", "DISTS", lambda c: dists(*c.both_rgb), higher_is_better=False, needs=(DISTS, VGG16)
+    ),
+    Metric(
+        "niqe",
+        "NIQE",
+        lambda c: niqe(c.restored_rgb),
+        higher_is_better=False,
+        digits=2,
+        needs=(NIQE,),
+    ),
 )
 METRICS: Mapping[str, Metric] = MappingProxyType({m.name: m for m in _METRICS})
 
 
-def _gaussian_noise(sigma: int) -> Protocol:
-    return Protocol(
-        f"awgn-sigma{sigma}",
-        f"white Gaussian noise of sigma {sigma} on clean pictures, not clipped, numpy's "
-        "RandomState(0) restarted for each picture; RGB rounded to 8 bits",
-        "KAIR, Restormer, SwinIR: colour denoising tables",
-        noise=Noise(sigma),
-    )
-
-
-_PROTOCOLS = (
-    Protocol("rgb", "RGB rounded to 8 bits", "BasicSR; denoising tables"),
-    Protocol("rgb-float", "RGB clipped, not rounded", "SFNet family", quantise="none"),
-    Protocol(
-        "gopro-rgb",
-        "RGB rounded to 8 bits, SSIM per channel",
-        "DeepDeblur-PyTorch (Nah 2017)",
-    ),
-    Protocol(
-        "gopro-matlab",
-        "RGB rounded to 8 bits, MATLAB's SSIM of the colour volume",
-        "GoPro and HIDE tables of MPRNet, Restormer, NAFNet",
-        ssim="gaussian-3d",
-    ),
-    Protocol(
-        "sots-rgb",
-        "RGB clipped, not rounded; SSIM of the pictures reduced to about 256 pixels",
-        "SFNet, FSNet, ConvIR: dehazing tables",
-        quantise="none",
-        ssim="pooled-sfnet",
-    ),
-    Protocol(
-        "rain-y-matlab",
-        "8-bit pictures, MATLAB's Y rounded to 8 bits",
-        "MPRNet, Restormer, SFNet: deraining tables",
-        space="y-matlab",
-    ),
-    Protocol(
-        "prenet-y",
-        "8-bit pictures that are cut and not rounded, MATLAB's Y unrounded",
-        "PReNet, PRN: deraining tables",
-        space="y-float",
-        quantise="truncate",
-    ),
-    Protocol(
-        "raindrop-y",
-        "sides cut to multiples of 4, 8-bit pictures cut and not rounded, full-range luma, "
-        "SSIM with a uniform window of 7 pixels",
-        "DeRaindrop (Qian 2018)",
-        space="y-full",
-        quantise="truncate",
-        crop_multiple=4,
-        ssim="uniform-7",
-    ),
-    Protocol(
-        "srgan-y-crop4",
-        "RGB rounded to 8 bits, MATLAB's Y unrounded, border of 4 pixels left out",
-        "BasicSR: x4 super-resolution tables",
-        space="y-float",
-        crop_border=4,
-    ),
-    *(_gaussian_noise(sigma) for sigma in (15, 25, 50)),
-)
-PROTOCOLS: Mapping[str, Protocol] = MappingProxyType({p.id: p for p in _PROTOCOLS})
+PROTOCOLS: Mapping[str, Protocol] = MappingProxyType({p.id: p for p in ROWS})
 
 
 def get_protocol(protocol_id: str) -> Protocol:
@@ -178,23 +138,66 @@ def with_noise(protocol: Protocol, sigma: float, seed: int = 0) -> Protocol:
 
 
 def with_metrics(protocol: Protocol, metrics: Sequence[str]) -> Protocol:
-    """Choose which metrics are computed; the rest of the protocol stays."""
+    """Choose which metrics are computed; the rest of the protocol stays.
+
+    Raises UnknownNameError, or UsageError for a metric whose weights are not here.
+    """
     for name in metrics:
         if name not in METRICS:
             raise UnknownNameError("metric", name, METRICS)
-    return replace(protocol, metrics=tuple(dict.fromkeys(metrics)))
+    chosen = replace(protocol, metrics=tuple(dict.fromkeys(metrics)))
+    if lacking := unavailable(chosen):
+        raise UsageError("; ".join(f"{name}: {why}" for name, why in lacking.items()))
+    return chosen
+
+
+def unavailable(protocol: Protocol) -> dict[str, str]:
+    """Tell why metrics of the protocol cannot be computed here; empty where all can.
+
+    `measure` gives nan for them: no number is made with weights that were not trained.
+    """
+    reasons = {name: lacks(METRICS[name]) for name in protocol.metrics}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def lacks(metric: Metric) -> str:
+    """Say which file of a metric is missing and where to get it; empty when nothing is."""
+    try:
+        for file in metric.needs:
+            file.find()
+    except UsageError as error:
+        return str(error)
+    return ""
 
 
 def prepare(picture: Tensor, protocol: Protocol) -> Tensor:
     """Clip, crop, quantise and convert a picture for the metrics: float64 (N, C, H, W)."""
-    cropped = _crop(picture.detach().cpu(), protocol)
-    return _convert(_quantise(cropped, protocol.quantise), protocol.space)
+    return _convert(_levels(picture, protocol), protocol.space)
 
 
 def measure(restored: Tensor, reference: Tensor, protocol: Protocol) -> dict[str, float]:
-    """Compute the protocol's metrics of one picture, (1, C, H, W) against its reference."""
-    a, b = prepare(restored, protocol), prepare(reference, protocol)
-    return {name: METRICS[name].compute(a, b, protocol).item() for name in protocol.metrics}
+    """Compute the protocol's metrics of one picture, (1, C, H, W) against its reference.
+
+    nan stands for a metric that is not available here or not defined for this picture.
+    """
+    comparison, lacking = compare(restored, reference, protocol), unavailable(protocol)
+    return {
+        name: math.nan if name in lacking else METRICS[name].compute(comparison).item()
+        for name in protocol.metrics
+    }
+
+
+def compare(restored: Tensor, reference: Tensor, protocol: Protocol) -> Comparison:
+    """Prepare a picture and its reference, and align them where the protocol says so."""
+    a, b, mask = _levels(restored, protocol), _levels(reference, protocol), None
+    if protocol.align:
+        a, b, mask = align(a, b)
+    space = protocol.space
+    return Comparison(_convert(a, space), _convert(b, space), a, b, protocol, mask)
+
+
+def _levels(picture: Tensor, protocol: Protocol) -> Tensor:
+    return _quantise(_crop(picture.detach().cpu(), protocol), protocol.quantise)
 
 
 def _crop(x: Tensor, protocol: Protocol) -> Tensor:

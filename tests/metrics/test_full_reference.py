@@ -12,8 +12,10 @@ from torch import Tensor
 
 from restorekit.errors import DataError, UnknownNameError
 from restorekit.metrics.full_reference import (
+    EDGE,
     SSIM_VARIANTS,
     SsimVariant,
+    edge_psnr,
     mae,
     ms_ssim,
     mse,
@@ -273,3 +275,41 @@ def test_an_unknown_variant_gets_the_nearest_names():
     x = torch.zeros(1, 3, 16, 16)
     with pytest.raises(UnknownNameError, match="did you mean gaussian-valid"):
         ssim(x, x, "gaussian-vaild")
+
+
+def edges_by_scipy(reference: Tensor) -> np.ndarray:
+    from scipy import ndimage
+
+    grey = reference[0].numpy()
+    luma = 0.299 * grey[0] + 0.587 * grey[1] + 0.114 * grey[2]
+    rows, columns = (ndimage.sobel(luma, axis, mode="nearest") / 8 for axis in (0, 1))
+    return np.hypot(rows, columns) > EDGE
+
+
+def test_edge_psnr_counts_the_edges_of_the_reference_only(pair):
+    restored, reference = pair
+    edges = edges_by_scipy(reference)
+    assert 0.05 < edges.mean() < 0.95
+    error = ((restored - reference) ** 2)[0].numpy()[:, edges].mean()
+    assert edge_psnr(restored, reference).item() == near(-10 * math.log10(error), 1e-9)
+    same_at_edges = torch.where(torch.from_numpy(edges), reference, restored)
+    assert edge_psnr(same_at_edges, reference).item() == float("inf")
+
+
+def test_a_sharp_step_is_an_edge_and_a_flat_picture_has_none():
+    flat = torch.full((1, 3, 12, 12), 0.4, dtype=torch.float64)
+    assert edge_psnr(flat + 0.1, flat).isnan().item()
+    step = flat.clone()
+    step[..., 6:] += 0.11
+    assert edge_psnr(step + 0.1, step).item() == near(20, 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("shape", "pooled"),
+    [((460, 620), (230, 310)), ((300, 700), (300, 700)), ((400, 700), (200, 350))],
+)
+def test_pooled_ssim_reduces_the_sides_as_they_are(shape, pooled):
+    generator = torch.Generator().manual_seed(1)
+    a, b = torch.rand(2, 1, 1, *shape, generator=generator, dtype=torch.float64)
+    small = [torch.nn.functional.adaptive_avg_pool2d(x, pooled) for x in (a, b)]
+    assert ssim(a, b, "pooled").item() == near(FLOAT32_WINDOW(*small), 1e-9)

@@ -1,4 +1,5 @@
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import cv2
 import numpy as np
@@ -157,3 +158,51 @@ def test_noise_shows_in_the_id_of_a_derived_protocol():
         with_noise(get_protocol("rgb"), 0)
     with pytest.raises(UsageError, match="adds noise already"):
         with_noise(get_protocol("awgn-sigma15"), 25)
+
+
+def test_names_are_never_given_to_two_things():
+    described = {(p.description, p.source) for p in PROTOCOLS.values()}
+    assert len(described) == len(PROTOCOLS)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_super_resolution_leaves_out_a_border_as_wide_as_the_scale(scale):
+    protocol = get_protocol(f"srgan-y-crop{scale}")
+    assert (protocol.scale, protocol.crop_border) == (scale, scale)
+    reference = torch.full((1, 3, 32, 32), 0.5)
+    restored = torch.zeros_like(reference)
+    inner = slice(scale, 32 - scale)
+    restored[..., inner, inner] = 0.5
+    assert measure(restored, reference, protocol)["psnr"] == float("inf")
+    restored[..., scale, scale] = 0
+    assert measure(restored, reference, protocol)["psnr"] < 60
+
+
+def test_published_protocols_run_the_whole_picture_with_global_statistics():
+    own = {"rgb", "rgb-float"}
+    for protocol in PROTOCOLS.values():
+        tiled = {"snowformer-rgb": 256}.get(protocol.id, 0)
+        assert protocol.tile == (None if protocol.id in own else tiled)
+        assert protocol.statistics == ("usual" if protocol.id in own else "global")
+
+
+def test_windows_name_backends_that_average_over_pictures():
+    from restorekit.backends.registry import default_registry
+
+    for protocol in PROTOCOLS.values():
+        for window in protocol.windows:
+            assert default_registry().get(window.backend).capabilities.global_statistics
+
+
+def test_a_protocol_is_plain_data():
+    for protocol in PROTOCOLS.values():
+        assert json.loads(json.dumps(asdict(protocol)))["id"] == protocol.id
+
+
+def test_colour_is_measured_in_rgb_whatever_the_space(pair):
+    restored, reference = pair
+    names = ["delta_e", "edge_psnr"]
+    y = measure(restored, reference, with_metrics(get_protocol("rain-y-matlab"), names))
+    rgb = measure(restored, reference, with_metrics(get_protocol("rgb"), names))
+    assert y == rgb
+    assert y["delta_e"] > 1
