@@ -1,0 +1,105 @@
+"""What a fine-tuning does where nobody says otherwise: a short schedule for small data."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from restorekit.backends.card import Card
+from restorekit.backends.registry import default_registry
+from restorekit.data.pairs import Pair, find_pairs, survey
+from restorekit.data.pictures import picture_size
+from restorekit.errors import DataError, PictureError, UsageError
+from restorekit.training.config import TrainingRecipe, parse_recipe
+
+PASSES = 20
+"""How often every pixel of the training pictures is seen, on average ..."""
+LEAST_STEPS, MOST_STEPS = 200, 4000
+"""... within these bounds."""
+BATCH, PATCH, LEAST_PATCH = 8, 128, 8
+HELD_OUT_PART, MOST_HELD_OUT = 5, 20
+"""One pair in five is held out for validation, and never more than twenty."""
+VALIDATIONS = 10
+
+
+def complete_recipe(
+    said: Mapping[str, Any], card: Card, *, scheduled: bool, where: str
+) -> TrainingRecipe:
+    """Fill in what nobody said: net, task and name from the model's card, and the schedule.
+
+    The schedule is made for the number and the size of the pairs in `data.pairs`. What was said
+    stays. Raises UsageError, or DataError where the pairs do not fit together.
+    """
+    defaults: dict[str, Any] = {"name": f"{card.name}-tuned", "task": card.task}
+    if table(said, "net").get("backend", card.backend) == card.backend:
+        defaults["net"] = {"backend": card.backend, "config": dict(card.config)}
+    if scheduled:
+        pairs = _pairs(said)
+        multiple = default_registry().get(card.backend).capabilities.multiple
+        defaults |= _schedule(pairs, said, multiple)
+    complete = merged(defaults, said)
+    if complete["task"] is None:
+        raise UsageError(f"{card.name} does not tell its task; add --set task=denoise or another")
+    if "epochs" in said and scheduled:
+        del complete["steps"]
+    return parse_recipe(complete, where)
+
+
+def table(said: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a copy of a table of what was said; what is no table is left to the recipe's check."""
+    inner = said.get(name)
+    return dict(inner) if isinstance(inner, Mapping) else {}
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one tree of tables over another; what `above` says wins."""
+    result = dict(below)
+    for key, value in above.items():
+        under = result.get(key)
+        if isinstance(value, Mapping) and isinstance(under, Mapping):
+            value = merged(under, value)
+        result[key] = value
+    return result
+
+
+def _pairs(said: Mapping[str, Any]) -> list[Pair]:
+    folder = table(said, "data").get("pairs")
+    if folder is None:
+        raise UsageError("nothing to tune on: give --data DIR, a folder of pairs, or a recipe")
+    # What does not fit is left to those who open the pictures: they name each file.
+    pairs = [*survey(Path(folder)).pairs] or find_pairs(Path(folder))
+    if len(pairs) < 2:
+        raise DataError(f"{folder}: one pair is too few: one is to tune on, another to validate")
+    return pairs
+
+
+def _schedule(pairs: list[Pair], said: Mapping[str, Any], multiple: int) -> dict[str, Any]:
+    sizes = [size for pair in pairs if (size := _size(pair.degraded))]
+    held_out = min(max(len(pairs) // HELD_OUT_PART, 1), MOST_HELD_OUT)
+    fitting = min([PATCH, *(min(size) for size in sizes)])
+    data = {
+        "hold_out": held_out,
+        "patch": max(fitting - fitting % max(multiple, LEAST_PATCH), LEAST_PATCH),
+        "batch": BATCH,
+        **table(said, "data"),
+    }
+    pixels = sum(map(math.prod, sizes[: -data["hold_out"]]))
+    seen = data["batch"] * data["patch"] ** 2
+    steps = said.get("steps", min(max(round(PASSES * pixels / seen), LEAST_STEPS), MOST_STEPS))
+    every = max(steps // VALIDATIONS, 1)
+    return {
+        "steps": steps,
+        "data": data,
+        "losses": {"l1": 1.0},
+        "optim": {"lr": 1e-4, "warmup": steps // 20},
+        "ema": 0.99,
+        "validate_every": every,
+        "save_every": every,
+    }
+
+
+def _size(path: Path) -> tuple[int, int] | None:
+    try:
+        return picture_size(path)
+    except PictureError:
+        return None

@@ -1,0 +1,67 @@
+"""Weights of a file in a net that need not be the same."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from restorekit.backends.card import Card
+from restorekit.backends.checkpoint import Checkpoint
+from restorekit.backends.legacy import read_any, read_weights
+from restorekit.backends.registry import default_registry
+from restorekit.errors import TrainingError, UnknownNetError
+from restorekit.events import WeightsLoaded
+
+_COUNTER = "num_batches_tracked"
+
+
+def open_weights(path: Path, backend: str | None) -> Checkpoint:
+    """Open a checkpoint file, ours or of others.
+
+    Weights that fit no net of restorekit exactly are taken as they are where `backend` names the
+    net that they are meant for; their card then has no configuration.
+    """
+    try:
+        return read_any(path)
+    except UnknownNetError as error:
+        if backend is None:
+            raise UnknownNetError(
+                f"{error}; to take what fits, name the net: --set net.backend=NAME"
+            ) from None
+    weights = read_weights(path)
+    state = dict(default_registry().get(backend).adopted(weights.state))
+    card = Card(name=path.stem, backend=backend, config={}, source=path.name)
+    return Checkpoint(card, state, weights.notes)
+
+
+def transplant(net: nn.Module, state: Mapping[str, Tensor], path: Path) -> WeightsLoaded:
+    """Load what fits `net` by name and shape; the rest of the net stays as it is.
+
+    Raises TrainingError when nothing fits.
+    """
+    own = net.state_dict()
+    fitting = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
+    if all(key.endswith(_COUNTER) for key in fitting):
+        raise TrainingError(
+            f"{path}: none of its {len(state)} tensors fits the net by name and shape; the file "
+            f"begins with {_first(state)}, the net with {_first(own)}; choose another net or file"
+        )
+    net.load_state_dict(fitting, strict=False)
+    kept = [key for key in own if key not in fitting and not key.endswith(_COUNTER)]
+    return WeightsLoaded(
+        loaded=len(fitting),
+        reinitialised=tuple(f"{key} ({_difference(own[key], state.get(key))})" for key in kept),
+        dropped=tuple(key for key in state if key not in own),
+    )
+
+
+def _difference(own: Tensor, given: Tensor | None) -> str:
+    return "not in the file" if given is None else f"file {_by(given)}, net {_by(own)}"
+
+
+def _by(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"
+
+
+def _first(state: Mapping[str, Tensor]) -> str:
+    return ", ".join([*state][:2])
