@@ -1,5 +1,6 @@
 """`restorekit train`."""
 
+import json
 import signal
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
@@ -9,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from restorekit.cli.check import show_check
 from restorekit.cli.render import render
 from restorekit.errors import UsageError
 from restorekit.events import Event
@@ -26,28 +28,53 @@ def train(
         Path | None, typer.Option("-o", "--output", help="Folder of the run, else runs/NAME.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only check the pictures and time a step.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ...")] = "auto",
     list_recipes: Annotated[bool, typer.Option("--list", help="List the recipes.")] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Write the JSON Schema of recipes, for editors.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write events as JSON lines.")] = False,
 ) -> None:
     """Train a net by a recipe; Ctrl-C saves, --resume goes on bit for bit.
 
-    The folder of the run gets log.csv, state.pt, recipe.json and the best checkpoint so far.
+    The folder of the run gets log.csv, state.pt, recipe.json and the best checkpoint so far. On
+    several GPUs: torchrun --nproc-per-node 4 -m restorekit train ...; the batch is divided.
     """
     from restorekit import api
     from restorekit.training import config
 
     if list_recipes:
         for name in config.list_recipes():
-            typer.echo(f"{name:12} {config.load_recipe(name, {}).description}")
+            typer.echo(f"{name:28} {config.load_recipe(name, {}).description}")
+        return
+    if schema:
+        typer.echo(json.dumps(config.json_schema(), indent=2))
         return
     if recipe is None:
         raise UsageError("name a recipe: a TOML file or one of restorekit train --list")
     overrides = dict(config.parse_override(written) for written in settings or ())
     loaded = config.load_recipe(recipe, overrides)
+    if check:
+        show_check(api.checking(loaded, output, device=device), as_json=as_json)
+        return
     events = api.training(loaded, output, resume=resume, device=device)
+    show_run(events, as_json=as_json)
+
+
+def show_run(events: Generator[Event, None, None], *, as_json: bool, training: bool = True) -> None:
+    """Show the events of a run; Ctrl-C stops it between two of them, so that it can save."""
+    from restorekit.training.distributed import is_first_process
+
     with stop_between_events() as stopped:
-        render(_until(events, stopped), as_json=as_json)
+        going = _until(events, stopped)
+        if is_first_process():
+            render(going, as_json=as_json, training=training)
+        else:
+            for _ in going:
+                pass
     if stopped.is_set():
         raise KeyboardInterrupt
 

@@ -1,20 +1,27 @@
-"""The training recipe: a TOML file in which an unknown key is an error."""
+"""The training recipe: what decides a run; an unknown key is an error.
+
+Lengths count steps, or epochs in a recipe that says `epochs`; those of validating and saving always
+count steps.
+"""
 
 import hashlib
+import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from restorekit.data.crops import Symmetries
 from restorekit.errors import UnknownNameError, UsageError
 from restorekit.training.losses import LossName
 from restorekit.types import Precision, Task
 
 RECIPES = resources.files("restorekit.training") / "recipes"
+VERSION: Final = 1
 
 
 class Section(BaseModel):
@@ -24,74 +31,187 @@ class Section(BaseModel):
 
 
 class NetRecipe(Section):
-    """Which net to train."""
+    """Which net to train, and from what weights."""
 
     backend: str
     config: dict[str, Any] = {}
-    start: str | None = Field(default=None, description="model whose weights it starts from")
+    start: str | None = Field(
+        default=None, description="model or checkpoint whose weights it starts from"
+    )
+    freeze: tuple[str, ...] = Field(
+        default=(), description="shell patterns of the parameters that are not trained"
+    )
+
+
+class StageRecipe(Section):
+    """A part of a run with its own patch and batch."""
+
+    until: int = Field(ge=1, description="last step of the stage")
+    patch: int = Field(ge=8)
+    batch: int = Field(ge=1)
 
 
 class DataRecipe(Section):
-    """Where the patches come from: clean photos with a degradation recipe, or a folder of pairs."""
+    """Where the patches come from: clean photos with a degradation recipe, or pairs."""
 
     photos: Path | None = Field(default=None, description="clean photos, degraded on the fly")
     degradation: str | dict[str, Any] | None = Field(default=None, description="preset or path")
     pairs: Path | None = Field(default=None, description="a folder of pairs")
+    dataset: str | None = Field(default=None, description="a data set by name, below data_root")
+    data_root: Path = Field(default=Path(), description="folder of the data sets")
+    validation: Path | None = Field(
+        default=None, description="a folder of pairs to validate on; nothing is held out then"
+    )
     hold_out: int = Field(default=20, ge=1, description="last pictures by name, for validation")
     patch: int = Field(default=128, ge=8, description="side of a training crop in pixels")
-    batch: int = Field(default=8, ge=1)
+    batch: int = Field(default=8, ge=1, description="examples per step, of all processes together")
+    stages: tuple[StageRecipe, ...] = Field(
+        default=(), description="patches and batches that grow; `patch` and `batch` follow the last"
+    )
     candidates: int = Field(
         default=1, ge=1, description="crops drawn per example, of which the sharpest is taken"
     )
     structures: float = Field(
         default=0.0, ge=0, le=1, description="part of the photos that get a line pattern drawn in"
     )
+    symmetries: Symmetries = Field(
+        default="square", description="turns and flips, both flips, left-right flips, or neither"
+    )
+    small: Literal["refuse", "pad"] = Field(
+        default="refuse", description="what to do with pictures smaller than the patch"
+    )
+    mixup: float = Field(
+        default=0.0,
+        ge=0,
+        description="parameter of the Beta distribution by which half of the batches are mixed",
+    )
     workers: int = Field(default=1, ge=0, description="processes that prepare batches")
     validation_patch: int = Field(default=256, ge=8, description="side of the centre crop")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.photos is not None) and (self.pairs is not None):
-            raise ValueError("give photos or pairs, not both")
+        sources = ("photos", "pairs", "dataset")
+        given = [name for name in sources if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one of {', '.join(sources)}, not both {' and '.join(given)}")
+        ends = [stage.until for stage in self.stages]
+        if ends != sorted(set(ends)):
+            raise ValueError(f"stages must follow one another, got until = {ends}")
         return self
 
 
-class OptimRecipe(Section):
-    """AdamW with a linear warm-up and a cosine to `final_lr`."""
+class GroupRecipe(Section):
+    """Parameters with a learning rate of their own."""
 
+    match: str = Field(description="shell pattern of their names; the first that matches counts")
+    lr_scale: float = Field(ge=0, description="factor on the learning rate")
+
+
+class OptimRecipe(Section):
+    """Adam or AdamW, a linear warm-up, then a schedule of the learning rate."""
+
+    kind: Literal["adam", "adamw"] = "adamw"
     lr: float = Field(default=1e-3, gt=0)
+    schedule: Literal["cosine", "milestones", "restarts"] = Field(
+        default="cosine",
+        description="cosine to final_lr; `factor` after each milestone; or a cosine per period",
+    )
     final_lr: float = Field(default=1e-6, ge=0)
-    warmup: int = Field(default=200, ge=0, description="steps")
+    warmup: int = Field(default=200, ge=0, description="steps or epochs")
+    milestones: tuple[int, ...] = Field(default=(), description="steps or epochs")
+    factor: float = Field(default=0.5, gt=0, le=1)
+    periods: tuple[int, ...] = Field(default=(), description="lengths in steps or epochs")
+    floors: tuple[float, ...] = Field(default=(), description="lowest rate of each period")
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = Field(default=0.0, ge=0)
-    clip: float = Field(default=1.0, gt=0, description="largest global gradient norm")
+    clip: float = Field(default=1.0, gt=0, description="largest norm or value of the gradient")
+    clip_by: Literal["norm", "value", "none"] = Field(
+        default="norm", description="global norm, each value by itself, or not at all"
+    )
+    groups: tuple[GroupRecipe, ...] = ()
+    layer_decay: float = Field(
+        default=1.0, gt=0, le=1, description="factor on the rate from each layer to the one before"
+    )
+
+    @model_validator(mode="after")
+    def _schedule_is_whole(self) -> Self:
+        if self.schedule == "restarts" and (
+            not self.periods or len(self.periods) != len(self.floors)
+        ):
+            raise ValueError("schedule 'restarts' needs periods and as many floors")
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise ValueError(f"milestones must rise, got {list(self.milestones)}")
+        return self
+
+
+class SpeedRecipe(Section):
+    """What a step costs; the result is the same but for rounding."""
+
+    accumulate: int = Field(
+        default=1, ge=1, description="parts in which a batch is computed, one after another"
+    )
+    recompute: bool = Field(
+        default=False, description="compute activations again on the way back instead of keeping"
+    )
+    compile: bool = Field(default=False, description="torch.compile")
 
 
 class TrainingRecipe(Section):
     """All that decides a training run."""
 
-    version: Literal[1] = 1
+    version: Literal[1] = VERSION
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     description: str = ""
     task: Task
     seed: int = Field(default=0, ge=0)
-    steps: int = Field(ge=1)
+    steps: int | None = Field(default=None, ge=1)
+    epochs: int | None = Field(
+        default=None, ge=1, description="instead of steps: how often each picture is taken"
+    )
     net: NetRecipe
     data: DataRecipe
-    losses: dict[LossName, float] = {"l1": 1.0, "fft": 0.1}
+    losses: dict[LossName, float] = Field(default={"l1": 1.0, "fft": 0.1}, min_length=1)
+    scales: Literal["bilinear", "bicubic"] = Field(
+        default="bilinear", description="how references of a net's smaller pictures are made"
+    )
+    features: Path | None = Field(
+        default=None, description="weights of VGG16 or VGG19 for the perceptual loss"
+    )
     optim: OptimRecipe = OptimRecipe()
+    speed: SpeedRecipe = SpeedRecipe()
     ema: float = Field(default=0.999, ge=0, lt=1, description="decay of the averaged weights")
-    precision: Literal[Precision.FLOAT32, Precision.BFLOAT16] = Precision.FLOAT32
+    precision: Literal[Precision.FLOAT32, Precision.BFLOAT16, Precision.FLOAT16] = Precision.FLOAT32
     validate_every: int = Field(default=500, ge=1, description="steps")
+    validate_start: bool = Field(default=False, description="validate before the first step too")
     save_every: int = Field(default=500, ge=1, description="steps")
+    keep: int = Field(default=1, ge=1, description="how many of the last states are kept")
     bad_steps: int = Field(default=20, ge=0, description="skipped steps after which a run stops")
     half: bool = Field(default=True, description="store the finished weights in float16")
 
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give steps or epochs, one of them")
+        if self.epochs is not None and self.data.stages:
+            raise ValueError("data.stages count steps; give steps instead of epochs")
+        if "perceptual" in self.losses and self.features is None:
+            raise ValueError("losses.perceptual needs features = FILE, weights of VGG16 or VGG19")
+        return self
+
     @property
     def sha256(self) -> str:
-        """Hash of all that decides the result but files, which may lie anywhere."""
+        """Hash of all that decides the result but files, which may lie anywhere.
+
+        Of what differs from the defaults, so that a key that is added one day changes no hash.
+        """
         said = self.model_dump_json(
-            exclude={"description": True, "data": {"photos", "pairs"}, "net": {"start"}}
+            exclude_defaults=True,
+            exclude={
+                "description": True,
+                "features": True,
+                "data": {"photos", "pairs", "data_root", "validation"},
+                "net": {"start"},
+            },
         )
         return hashlib.sha256(said.encode()).hexdigest()
 
@@ -103,21 +223,29 @@ def list_recipes() -> list[str]:
 
 
 def load_recipe(recipe: str | Path, overrides: Mapping[str, Any]) -> TrainingRecipe:
-    """Read a shipped recipe by name or a TOML file by path; `overrides` maps "a.b" to values.
+    """Read a shipped recipe by name, a TOML file, or the recipe.json of a run.
 
-    Raises UsageError that names the file, the key and the nearest valid key.
+    `overrides` maps "a.b" to values. Raises UsageError that names the file, the key and the nearest
+    valid key.
     """
+    content, where = read_recipe(recipe)
+    for key, value in overrides.items():
+        apply_override(content, key, value)
+    return parse_recipe(content, where)
+
+
+def read_recipe(recipe: str | Path) -> tuple[dict[str, Any], str]:
+    """Read what a recipe says, unchecked, and how to call it in a message."""
     if str(recipe) in list_recipes():
         text, where = (RECIPES / f"{recipe}.toml").read_text(), f"recipe {recipe}"
     else:
         text, where = _read(Path(recipe)), str(recipe)
+    if Path(recipe).suffix == ".json":
+        return _from_json(text, where), where
     try:
-        content = tomllib.loads(text)
+        return tomllib.loads(text), where
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{where}: not a TOML file: {error}") from None
-    for key, value in overrides.items():
-        _override(content, key, value)
-    return parse_recipe(content, where)
 
 
 def parse_override(written: str) -> tuple[str, Any]:
@@ -131,12 +259,40 @@ def parse_override(written: str) -> tuple[str, Any]:
         return key, value
 
 
+def apply_override(content: dict[str, Any], key: str, value: object) -> None:
+    """Put a value at "a.b" of what a recipe says.
+
+    Of `steps` and `epochs` the one that is set takes the place of the other.
+    """
+    *tables, last = key.split(".")
+    if key in ("steps", "epochs"):
+        content.pop("epochs" if key == "steps" else "steps", None)
+    for table in tables:
+        content = content.setdefault(table, {})
+        if not isinstance(content, dict):
+            raise UsageError(f"--set {key}: '{table}' is a value, not a table")
+    content[last] = value
+
+
 def parse_recipe(content: Mapping[str, Any], where: str) -> TrainingRecipe:
     """Validate what a file said; raises UsageError."""
+    version = content.get("version", VERSION)
+    if version != VERSION:
+        raise UsageError(
+            f"{where}: is a recipe of version {version!r}, and this restorekit reads version "
+            f"{VERSION}; install the restorekit that it was written for, or rewrite it "
+            "(restorekit train --schema shows all keys)"
+        )
     try:
         return TrainingRecipe.model_validate(content)
     except ValidationError as error:
-        raise UsageError(f"{where}: {_first_complaint(error)}") from None
+        raise UsageError(f"{where}: {first_complaint(error, TrainingRecipe)}") from None
+
+
+def json_schema() -> dict[str, Any]:
+    """Describe all keys for editors, as JSON Schema."""
+    schema = TrainingRecipe.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def _read(path: Path) -> str:
@@ -148,27 +304,49 @@ def _read(path: Path) -> str:
         raise UsageError(f"{path}: not a TOML file: it is not UTF-8 text") from None
 
 
-def _override(content: dict[str, Any], key: str, value: object) -> None:
-    *tables, last = key.split(".")
-    for table in tables:
-        content = content.setdefault(table, {})
-        if not isinstance(content, dict):
-            raise UsageError(f"--set {key}: '{table}' is a value, not a table")
-    content[last] = value
+def _from_json(text: str, where: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"{where}: not a JSON file: {error}") from None
+    if not isinstance(content, dict):
+        raise UsageError(f"{where}: is no recipe; give a TOML file or the recipe.json of a run")
+    return content
 
 
-def _first_complaint(error: ValidationError) -> str:
-    first = error.errors()[0]
+def first_complaint(error: ValidationError, recipe: type[Section]) -> str:
+    """Say what is wrong first, and the nearest key for one that the recipe does not have."""
+    errors = error.errors()
+    # A misspelt key is also a missing one; the misspelling says more.
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
-        return f"{key}: {first['msg']} (got {first['input']!r})"
-    near = get_close_matches(str(first["loc"][-1]), [*_keys(TrainingRecipe)], n=2)
+        said = first["msg"].removeprefix("Value error, ")
+        return f"{key}: {said} (got {first['input']!r})" if key else said
+    wrong, siblings = str(first["loc"][-1]), _siblings(recipe, first["loc"])
+    known = [*_keys(recipe)]
+    near = get_close_matches(wrong, siblings, n=2) or get_close_matches(wrong, known, n=2)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     return f"unknown key '{key}'{hint}"
+
+
+def _siblings(section: type[BaseModel], place: Iterable[str | int]) -> list[str]:
+    """List the keys of the table in which the last part of a place should be."""
+    for part in place:
+        field = section.model_fields.get(str(part))
+        section = next(_sections(field.annotation), section) if field else section
+    return list(section.model_fields)
 
 
 def _keys(section: type[BaseModel]) -> Iterable[str]:
     for name, field in section.model_fields.items():
         yield name
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _keys(field.annotation)
+        for inner in _sections(field.annotation):
+            yield from _keys(inner)
+
+
+def _sections(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _sections(part)

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from restorekit.backends.card import Card, Measured, Training
+from restorekit.backends.card import Card, Measured, Training, plain_config
 from restorekit.backends.checkpoint import write_checkpoint
-from restorekit.training.config import TrainingRecipe
+from restorekit.backends.registry import default_registry
+from restorekit.training.config import DataRecipe, TrainingRecipe
 from restorekit.training.state import TrainingState
 
 
@@ -24,10 +25,11 @@ def _card(state: TrainingState, recipe: TrainingRecipe, values: Mapping[str, flo
     return Card(
         name=recipe.name,
         backend=recipe.net.backend,
-        config=recipe.net.config,
+        config=plain_config(recipe.net.config),
         task=recipe.task,
+        scale=default_registry().get(recipe.net.backend).scale(recipe.net.config),
         training=Training(
-            data=(data.photos or data.pairs or Path("?")).name,
+            data=data.dataset or (data.photos or data.pairs or Path("?")).name,
             recipe=recipe.name,
             recipe_sha256=recipe.sha256,
             steps=state.step,
@@ -35,9 +37,19 @@ def _card(state: TrainingState, recipe: TrainingRecipe, values: Mapping[str, flo
         ),
         measured=(
             Measured(
-                dataset=f"{data.hold_out} held-out pictures of the training data",
+                dataset=_held_out(data),
                 protocol="validation",
-                values={name: round(value, 2) for name, value in values.items()},
+                values={name: _rounded(name, value) for name, value in values.items()},
             ),
         ),
     )
+
+
+def _held_out(data: DataRecipe) -> str:
+    if data.validation is not None:
+        return f"the pictures of {data.validation.name}"
+    return f"{data.hold_out} held-out pictures of the training data"
+
+
+def _rounded(name: str, value: float) -> float:
+    return round(value, 2 if name.endswith("psnr") else 4)

@@ -1,19 +1,21 @@
 """All that must survive an interruption, in one file."""
 
 import random
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from restorekit.errors import TrainingError
-from restorekit.files import atomic_path
+from restorekit.files import atomic_path, free_bytes
 from restorekit.training.config import TrainingRecipe
 
 FORMAT = "restorekit training state 1"
@@ -21,59 +23,117 @@ FORMAT = "restorekit training state 1"
 
 @dataclass
 class TrainingState:
-    """The moving parts of a run; everything else follows from the recipe."""
+    """The moving parts of a run; everything else follows from the recipe.
+
+    `step` is also the position in the data, for the examples of a step are a function of it.
+    """
 
     net: nn.Module
     average: AveragedModel
     optimizers: Mapping[str, Optimizer]
+    others: Mapping[str, nn.Module] = field(default_factory=dict)
+    """Further modules of the objective, by name."""
+    scaler: GradScaler = field(default_factory=lambda: GradScaler("cpu", enabled=False))
     step: int = 0
     best: float = float("-inf")
     """Best validation PSNR so far, dB."""
     skipped: int = 0
-    """Steps left out because a loss was not finite."""
+    """Steps left out because a loss or a gradient was not finite."""
     seconds: float = 0.0
     """Time spent in steps and validations."""
+    before: dict[str, float] = field(default_factory=dict)
+    """The validation before the first step, where the recipe asks for it."""
 
     def save(self, path: Path, recipe: TrainingRecipe) -> None:
-        """Write the state; a killed writer leaves the previous one."""
+        """Write the state and forget the oldest kept; a killed writer leaves the previous one.
+
+        Raises TrainingError where there is no space.
+        """
         content = {
             "format": FORMAT,
             "recipe": recipe.model_dump_json(),
             "net": self.net.state_dict(),
+            "others": {name: module.state_dict() for name, module in self.others.items()},
             "average": self.average.state_dict(),
             "optimizers": {name: o.state_dict() for name, o in self.optimizers.items()},
+            "scaler": self.scaler.state_dict(),
             "random": _random_states(),
-            "step": self.step,
-            "best": self.best,
-            "skipped": self.skipped,
-            "seconds": self.seconds,
+            **{name: getattr(self, name) for name in _PLAIN},
         }
-        with atomic_path(path) as temporary:
-            torch.save(content, temporary)
+        write_state(path, content)
+        _keep(path, self.step, recipe.keep)
 
     def load(self, path: Path, recipe: TrainingRecipe) -> None:
         """Take up a saved state; raises TrainingError where it is not of this recipe."""
-        content = _read(path)
+        content = read_state(path)
         _require_same(TrainingRecipe.model_validate_json(content["recipe"]), recipe, path)
         self.net.load_state_dict(content["net"])
+        for name, module in self.others.items():
+            module.load_state_dict(content["others"][name])
         self.average.load_state_dict(content["average"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(content["optimizers"][name])
+        # States of older versions do not have them.
+        if content.get("scaler"):
+            self.scaler.load_state_dict(content["scaler"])
         _set_random_states(content["random"])
-        for name in ("step", "best", "skipped", "seconds"):
-            setattr(self, name, content[name])
+        for name in _PLAIN:
+            setattr(self, name, content.get(name, getattr(self, name)))
 
 
-def _read(path: Path) -> dict[str, Any]:
+_PLAIN = ("step", "best", "skipped", "seconds", "before")
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read what a state file holds; TrainingError says what is wrong with it."""
     if not path.is_file():
         raise TrainingError(f"{path}: there is no saved state to resume; start without --resume")
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:
-        raise TrainingError(f"{path}: cannot be read as a training state: {error}") from error
+        raise TrainingError(
+            f"{path}: cannot be read as a training state: {error}{_older(path)}"
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise TrainingError(f"{path}: is not a training state of this version ({FORMAT})")
     return content
+
+
+def write_state(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a state file whole or not at all; TrainingError where that fails."""
+    try:
+        with atomic_path(path) as temporary:
+            torch.save(dict(content), temporary)
+    # torch reports a full disk as a RuntimeError of its zip writer.
+    except (OSError, RuntimeError) as error:
+        left = "the one before it is whole" if path.exists() else "there is none before it"
+        raise TrainingError(
+            f"{path}: the state of step {content['step']} cannot be written, with "
+            f"{free_bytes(path.parent) / 1e6:.0f} MB free ({error}); {left}; "
+            "free some space, then go on with --resume"
+        ) from error
+
+
+def kept_states(path: Path) -> list[Path]:
+    """List the numbered states beside a state file, the newest first."""
+    return sorted(path.parent.glob(f"{path.stem}-*{path.suffix}"), reverse=True)
+
+
+def _keep(path: Path, step: int, count: int) -> None:
+    if count > 1:
+        numbered = path.with_name(f"{path.stem}-{step:07d}{path.suffix}")
+        numbered.unlink(missing_ok=True)
+        try:
+            numbered.hardlink_to(path)
+        except OSError:  # a file system without links
+            shutil.copyfile(path, numbered)
+        for old in kept_states(path)[count:]:
+            old.unlink()
+
+
+def _older(path: Path) -> str:
+    names = ", ".join(kept.name for kept in kept_states(path))
+    return f"; copy an older one over it: {names}" if names else ""
 
 
 def _require_same(saved: TrainingRecipe, asked: TrainingRecipe, path: Path) -> None:

@@ -73,6 +73,11 @@ def test_a_wrong_command_says_what_to_do(arguments, said, tmp_path, monkeypatch)
     assert not (tmp_path / "runs").exists()
 
 
+def test_the_schema_is_json():
+    schema = json.loads(run("--schema").output)
+    assert "losses" in schema["properties"]
+
+
 def test_the_list_names_every_recipe():
     output = run("--list").output
     assert all(name in output for name in list_recipes())

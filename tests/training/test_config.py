@@ -1,7 +1,14 @@
 import pytest
 
 from restorekit.errors import UnknownNameError, UsageError
-from restorekit.training.config import list_recipes, load_recipe, parse_override, parse_recipe
+from restorekit.training.config import (
+    TrainingRecipe,
+    json_schema,
+    list_recipes,
+    load_recipe,
+    parse_override,
+    parse_recipe,
+)
 
 
 @pytest.mark.parametrize("name", list_recipes())
@@ -48,7 +55,18 @@ def test_set_without_a_key_and_a_value_is_refused(written):
         ("task", "derian", "derian"),
         ("data.pairs", "x", "not both"),
         ("steps.more", 1, "is a value, not a table"),
-        ("version", 2, "version"),
+        ("version", 2, "recipe of version 2, and this restorekit reads version 1"),
+        ("data.stages", [{"until": 2, "patch": 8, "bath": 3}], "did you mean batch"),
+        (
+            "data.stages",
+            [{"until": u, "patch": 8, "batch": 1} for u in (5, 3)],
+            "follow one another",
+        ),
+        ("optim.groups", [{"match": "*", "lr_scael": 3}], "did you mean lr_scale"),
+        ("optim.schedule", "restarts", "needs periods"),
+        ("optim.milestones", [5, 3], "must rise"),
+        ("losses", {"perceptual": 1.0}, "features = FILE"),
+        ("losses", {}, "losses"),
     ],
 )
 def test_a_wrong_key_or_value_is_named(tmp_path, content, key, value, said):
@@ -67,6 +85,28 @@ def test_the_hash_is_of_what_decides_the_result(content):
     elsewhere = content | {"data": content["data"] | {"photos": "/other"}, "description": "words"}
     assert parse_recipe(elsewhere, "tiny").sha256 == recipe.sha256
     assert parse_recipe(content | {"seed": 1}, "tiny").sha256 != recipe.sha256
+
+
+def test_a_key_at_its_default_does_not_change_the_hash(content):
+    recipe = parse_recipe(content, "tiny")
+    assert parse_recipe(content | {"half": True, "keep": 1}, "tiny").sha256 == recipe.sha256
+
+
+def test_the_schema_describes_every_key():
+    schema = json_schema()
+    assert schema["additionalProperties"] is False
+    assert set(schema["properties"]) == set(TrainingRecipe.model_fields)
+    data = schema["$defs"]["DataRecipe"]["properties"]
+    assert data["batch"]["minimum"] == 1
+    assert data["symmetries"]["enum"] == ["square", "flips", "mirror", "none"]
+
+
+@pytest.mark.parametrize(("text", "said"), [("{", "not a JSON file"), ("[]", "is no recipe")])
+def test_a_json_file_that_is_no_recipe_is_named(tmp_path, text, said):
+    path = tmp_path / "recipe.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=rf"recipe\.json: .*{said}"):
+        load_recipe(path, {})
 
 
 def test_an_unknown_recipe_names_the_nearest():

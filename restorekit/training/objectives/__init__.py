@@ -15,10 +15,18 @@ class Batch:
     degraded: Tensor
     reference: Tensor
 
+    def parts(self, count: int) -> Iterator["Batch"]:
+        """Divide the batch into so many smaller ones."""
+        pairs = zip(self.degraded.chunk(count), self.reference.chunk(count), strict=True)
+        return (Batch(degraded, reference) for degraded, reference in pairs)
+
 
 @dataclass(frozen=True)
 class Phase:
-    """One backward pass: the losses to sum and the optimiser that then steps."""
+    """One backward pass: the losses to sum and the optimiser that then steps.
+
+    The gradient reaches the parameters of this optimiser alone.
+    """
 
     optimizer: Optimizer
     losses: Mapping[str, Tensor]
@@ -34,6 +42,11 @@ class Objective(Protocol):
     @property
     def net(self) -> nn.Module:
         """The net that is averaged, validated and shipped."""
+        ...
+
+    @property
+    def others(self) -> Mapping[str, nn.Module]:
+        """Further modules whose state has to survive, by name: discriminators, memories."""
         ...
 
     @property

@@ -2,33 +2,38 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from restorekit.training.losses import LossName, weighted
+from restorekit.nets.deepdeblur import bicubic_pyramid
+from restorekit.training.losses import Loss
 from restorekit.training.objectives import Batch, Phase
 
 
 class Paired:
-    """Sum of the weighted losses over all scales that the net returns.
+    """Sum of the losses over all scales that the net returns.
 
-    The reference of a smaller scale is the bilinear half, not antialiased, as SFNet trains
-    (Cui et al., ICLR 2023).
+    The reference of a smaller scale is the bilinear half, not antialiased, as SFNet trains (Cui et
+    al., ICLR 2023), or MATLAB's bicubic one, as in DeepDeblur (Nah et al., CVPR 2017).
     """
 
     def __init__(
         self,
         net: nn.Module,
         optimizer: Optimizer,
-        weights: Mapping[LossName, float],
+        losses: Mapping[str, Loss],
         autocast: Callable[[], AbstractContextManager[object]],
+        scales: Literal["bilinear", "bicubic"] = "bilinear",
     ) -> None:
         self.net = net
+        self.others: Mapping[str, nn.Module] = {}
         self.optimizers = {"net": optimizer}
-        self._weights = weights
+        self._losses = losses
         self._autocast = autocast
+        self._resize = {"bilinear": _bilinear, "bicubic": _bicubic}[scales]
 
     def step(self, batch: Batch) -> Iterator[Phase]:
         """Yield the one phase."""
@@ -37,13 +42,19 @@ class Paired:
         scales: Sequence[Tensor] = [outputs] if isinstance(outputs, Tensor) else outputs
         losses: dict[str, Tensor] = {}
         for restored in scales:
-            reference = _resized(batch.reference, restored)
-            for name, loss in weighted(self._weights, restored.float(), reference).items():
+            reference = self._resize(batch.reference, restored)
+            for name, measure in self._losses.items():
+                loss = measure(restored.float(), reference)
                 losses[name] = losses[name] + loss if name in losses else loss
         yield Phase(self.optimizers["net"], losses)
 
 
-def _resized(reference: Tensor, like: Tensor) -> Tensor:
+def _bilinear(reference: Tensor, like: Tensor) -> Tensor:
     if reference.shape[-2:] == like.shape[-2:]:
         return reference
     return F.interpolate(reference, size=like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _bicubic(reference: Tensor, like: Tensor) -> Tensor:
+    halvings = (reference.shape[-1] // like.shape[-1]).bit_length() - 1
+    return bicubic_pyramid(reference, halvings)[-1] if halvings else reference

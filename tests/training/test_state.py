@@ -1,0 +1,152 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from restorekit.errors import TrainingError
+from restorekit.events import Saved, StepDone
+from restorekit.training import loop
+from restorekit.training.config import load_recipe, parse_recipe
+from restorekit.training.loop import BAD_BATCH, STATE, run_training
+from restorekit.training.state import kept_states, read_state
+
+CPU = torch.device("cpu")
+
+
+def run(recipe, folder, resume=False):
+    return list(run_training(recipe, folder, resume=resume, device=CPU))
+
+
+def test_the_last_states_are_kept(content, tmp_path):
+    run(parse_recipe(content | {"keep": 3}, "tiny"), tmp_path)
+    kept = kept_states(tmp_path / STATE)
+    assert [path.name for path in kept] == [f"state-{step:07d}.pt" for step in (20, 15, 10)]
+    assert [read_state(path)["step"] for path in kept] == [20, 15, 10]
+    assert (tmp_path / STATE).samefile(kept[0])
+
+
+def test_an_older_state_goes_on_to_the_same_end(content, tmp_path):
+    recipe = parse_recipe(content | {"keep": 3}, "tiny")
+    run(recipe, tmp_path)
+    before = read_state(tmp_path / STATE)
+    (tmp_path / STATE).unlink()
+    (tmp_path / "state-0000010.pt").rename(tmp_path / STATE)
+    run(recipe, tmp_path, resume=True)
+    after = read_state(tmp_path / STATE)
+    assert all(torch.equal(before["net"][key], after["net"][key]) for key in before["net"])
+
+
+def test_a_damaged_state_names_the_older_ones(content, tmp_path):
+    recipe = parse_recipe(content | {"keep": 2}, "tiny")
+    run(recipe, tmp_path)
+    (tmp_path / STATE).unlink()
+    (tmp_path / STATE).write_bytes(b"torn")
+    with pytest.raises(TrainingError, match=r"copy an older one over it: state-0000020\.pt"):
+        run(recipe, tmp_path, resume=True)
+
+
+def test_a_state_written_before_there_was_a_scaler_can_be_resumed(recipe, tmp_path):
+    events = run_training(recipe, tmp_path, resume=False, device=CPU)
+    for event in events:
+        if isinstance(event, Saved) and event.path.name == STATE:
+            events.close()
+    content = read_state(tmp_path / STATE)
+    for key in ("scaler", "others", "before"):
+        del content[key]
+    said = json.loads(content["recipe"])
+    for key in ("epochs", "scales", "features", "speed", "keep", "validate_start"):
+        del said[key]
+    content["recipe"] = json.dumps(said)
+    for group in content["optimizers"]["net"]["param_groups"]:
+        del group["scale"]
+    torch.save(content, tmp_path / STATE)
+    run(recipe, tmp_path, resume=True)
+    resumed = read_state(tmp_path / STATE)
+    run(recipe, tmp_path / "whole")
+    whole = read_state(tmp_path / "whole" / STATE)
+    assert all(torch.equal(whole["net"][key], resumed["net"][key]) for key in whole["net"])
+
+
+def test_the_validation_before_the_first_step_survives(content, tmp_path):
+    recipe = parse_recipe(content | {"validate_start": True, "steps": 6}, "tiny")
+    events = run_training(recipe, tmp_path, resume=False, device=CPU)
+    for event in events:
+        if isinstance(event, StepDone) and event.step == 3:
+            events.close()
+    before = read_state(tmp_path / STATE)["before"]
+    assert before["degraded_psnr"] > 0
+    run(recipe, tmp_path, resume=True)
+    assert read_state(tmp_path / STATE)["before"] == before
+    assert (tmp_path / "validation" / "0000000.png").is_file()
+
+
+def test_float16_scales_its_losses_and_resumes_bit_for_bit(content, tmp_path):
+    recipe = parse_recipe(content | {"precision": "float16"}, "tiny")
+    run(recipe, tmp_path / "whole")
+    events = run_training(recipe, tmp_path / "halves", resume=False, device=CPU)
+    for event in events:
+        if isinstance(event, StepDone) and event.step == 9:
+            events.close()
+    run(recipe, tmp_path / "halves", resume=True)
+    a, b = (read_state(tmp_path / name / STATE) for name in ("whole", "halves"))
+    assert a["scaler"]["scale"] >= 1
+    assert a["scaler"] == b["scaler"]
+    assert all(torch.equal(a["net"][key], b["net"][key]) for key in a["net"])
+
+
+def test_the_batch_that_ends_a_run_is_saved(content, tmp_path):
+    content |= {"bad_steps": 1, "optim": {"lr": 1e30, "warmup": 0, "clip": 1e30}}
+    with pytest.raises(TrainingError, match=r"bad-batch\.pt"):
+        run(parse_recipe(content, "tiny"), tmp_path)
+    batch = torch.load(tmp_path / BAD_BATCH, weights_only=True)
+    assert batch["degraded"].shape == batch["reference"].shape == (2, 3, 16, 16)
+    assert batch["step"] == read_state(tmp_path / STATE)["step"]
+
+
+def test_too_little_space_is_said_before_the_first_step(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "free_bytes", lambda folder: 1000)
+    with pytest.raises(TrainingError, match="0 MB are free"):
+        run(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+LIMITED = """
+import resource, sys, torch
+from pathlib import Path
+from restorekit.errors import TrainingError
+from restorekit.events import StepDone
+from restorekit.training.config import load_recipe
+from restorekit.training.loop import run_training
+recipe, folder = load_recipe(sys.argv[1], {}), Path(sys.argv[2])
+try:
+    for event in run_training(recipe, folder, resume=False, device=torch.device("cpu")):
+        if isinstance(event, StepDone) and event.step == 12:
+            size = (folder / "state.pt").stat().st_size
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2))
+except TrainingError as error:
+    print(error)
+    sys.exit(3)
+"""
+
+
+def test_a_writer_without_space_leaves_the_state_before(content, tmp_path):
+    """The kernel refuses to write more than half a state, as a full disk would."""
+    folder = tmp_path / "run"
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(content))
+    command = [sys.executable, "-c", LIMITED, str(path), str(folder)]
+    failed = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert failed.returncode == 3, failed.stderr
+    assert "the state of step 15 cannot be written" in failed.stdout
+    assert "the one before it is whole" in failed.stdout
+    assert read_state(folder / STATE)["step"] == 10
+    assert not list(folder.glob(".*.part*"))
+    run(parse_recipe(content, "tiny"), folder, resume=True)
+    assert read_state(folder / STATE)["step"] == 20
+
+
+def test_the_resolved_recipe_of_a_run_is_a_recipe(recipe, tmp_path):
+    run(recipe, tmp_path)
+    assert load_recipe(tmp_path / "recipe.json", {}) == recipe
