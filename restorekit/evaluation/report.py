@@ -1,65 +1,88 @@
-"""Evaluations as a table, JSON, Markdown or CSV. Every number stands beside its protocol."""
+"""Evaluations as files by suffix: JSON, CSV, Markdown, LaTeX, and a page to look at."""
 
 import csv
 import io
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
 from restorekit.backends.card import Measured
 from restorekit.errors import UsageError
+from restorekit.evaluation.examples import Example
+from restorekit.evaluation.journal import plain, plain_number
+from restorekit.evaluation.page import as_page
+from restorekit.evaluation.published import published
 from restorekit.evaluation.run import Evaluation
+from restorekit.evaluation.tables import Table, all_tables, by_set
+from restorekit.evaluation.uncertainty import bootstrap_interval
 from restorekit.files import atomic_path
-from restorekit.metrics.protocols import METRICS
 
-
-@dataclass(frozen=True)
-class Table:
-    """Headings, rows of the same length and a sentence that says what the numbers are."""
-
-    caption: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-def as_table(evaluations: Sequence[Evaluation]) -> Table:
-    """Put evaluations of one set in one protocol under each other, the degraded pictures first."""
-    metrics = [METRICS[name] for name in evaluations[0].protocol.metrics]
-    headings = (
-        "model",
-        "protocol",
-        "pairs",
-        *(metric.label for metric in metrics),
-        "made worse",
-        f"largest loss in {metrics[0].label}",
-        "s / megapixel",
-    )
-    degraded = (
-        "degraded",
-        evaluations[0].protocol.id,
-        str(len(evaluations[0].pairs)),
-        *(f"{evaluations[0].degraded_mean(m.name):.{m.digits}f}" for m in metrics),
-        *("", "", ""),
-    )
-    return Table(_caption(evaluations[0]), headings, (degraded, *map(_row, evaluations)))
+FORMAT = 2
+PAGE = ".html"
+_TEX_ESCAPES = {
+    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    **{"–": "--", "−": "$-$", "<": r"\textless{}", ">": r"\textgreater{}"},
+}
 
 
 def as_dict(evaluations: Sequence[Evaluation]) -> dict[str, object]:
-    """Everything that was measured, ready for JSON; infinite values are the text "inf"."""
-    first = evaluations[0]
+    """Everything that was measured, ready for JSON.
+
+    Infinite values are the text "inf"; what is not available is null.
+    """
     return {
+        "format": FORMAT,
         "restorekit": version("restorekit"),
+        "sets": [_set_as_dict(group) for group in by_set(evaluations)],
+    }
+
+
+def _set_as_dict(evaluations: Sequence[Evaluation]) -> dict[str, object]:
+    first = evaluations[0]
+    metrics = first.protocol.metrics
+    numbers = published(first.dataset, protocol=first.protocol.id)
+    return {
         "dataset": first.dataset,
         "whole_set": first.whole or None,
+        "complete": all(each.is_complete for each in evaluations),
         "protocol": asdict(first.protocol),
         "degraded": {
             "protocol": first.protocol.id,
-            "mean": _plain({m: first.degraded_mean(m) for m in first.protocol.metrics}),
+            "mean": plain({name: first.degraded_mean(name) for name in metrics}),
         },
         "results": [_result(evaluation) for evaluation in evaluations],
+        "published": [asdict(number) for number in numbers if number.metric in metrics],
+    }
+
+
+def _result(evaluation: Evaluation) -> dict[str, object]:
+    metrics = evaluation.protocol.metrics
+    return {
+        "model": evaluation.model,
+        "backend": evaluation.backend or None,
+        "protocol": evaluation.protocol.id,
+        "pairs": len(evaluation.pairs),
+        "mean": plain({name: evaluation.mean(name) for name in metrics}),
+        "interval": {name: bootstrap_interval(evaluation.values(name)) for name in metrics},
+        "made_worse": evaluation.made_worse if evaluation.has_degraded else None,
+        "largest_loss": plain_number(max([0.0, *evaluation.losses])),
+        "seconds_per_megapixel": plain_number(evaluation.seconds_per_megapixel),
+        "peak_bytes": evaluation.peak_bytes or None,
+        "failed": [{"file": str(f.source), "error": f.error} for f in evaluation.failed],
+        "pictures": [
+            {
+                "name": pair.name,
+                "restored": plain(pair.restored),
+                "degraded": plain(pair.degraded),
+                "seconds": pair.seconds,
+                "peak_bytes": pair.peak_bytes or None,
+                "groups": pair.groups,
+            }
+            for pair in evaluation.pairs
+        ],
     }
 
 
@@ -68,124 +91,138 @@ def as_json(evaluations: Sequence[Evaluation]) -> str:
     return json.dumps(as_dict(evaluations), indent=2, allow_nan=False) + "\n"
 
 
-def as_markdown(evaluations: Sequence[Evaluation]) -> str:
-    """The table in GitHub's Markdown, its caption below."""
-    table = as_table(evaluations)
-    numbers = len(table.headings) - 2
-    lines = [table.headings, ("---", "---", *["---:"] * numbers), *table.rows]
-    drawn = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{drawn}\n\n{table.caption}\n"
-
-
 def as_csv(evaluations: Sequence[Evaluation]) -> str:
-    """One line per model and picture."""
-    metrics = evaluations[0].protocol.metrics
+    """One line per model and picture; a set without some metric has empty fields there."""
+    metrics = list(dict.fromkeys(name for each in evaluations for name in each.protocol.metrics))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     columns = [*metrics, *(f"degraded_{name}" for name in metrics)]
-    writer.writerow(["dataset", "model", "protocol", "name", *columns, "seconds"])
+    writer.writerow(
+        [
+            "dataset",
+            "pairs",
+            "model",
+            "protocol",
+            "name",
+            *columns,
+            "seconds",
+            "peak_bytes",
+            "groups",
+        ]
+    )
     for each in evaluations:
         for pair in each.pairs:
-            values = [*pair.restored.values(), *pair.degraded.values()]
-            place = [each.dataset, each.model, each.protocol.id, pair.name]
-            writer.writerow([*place, *values, f"{pair.seconds:.4f}"])
+            values = [
+                plain_number(row[name]) if name in row else ""
+                for row in (pair.restored, pair.degraded)
+                for name in metrics
+            ]
+            place = [each.dataset, each.coverage, each.model, each.protocol.id, pair.name]
+            cost = [f"{pair.seconds:.4f}", pair.peak_bytes or "", "; ".join(pair.groups)]
+            writer.writerow([*place, *values, *cost])
     return out.getvalue()
+
+
+def as_markdown(evaluations: Sequence[Evaluation]) -> str:
+    """The tables in GitHub's Markdown, each caption below."""
+    return "\n".join(_markdown(table) for table in all_tables(evaluations))
+
+
+def _markdown(table: Table) -> str:
+    numbers = len(table.headings) - table.names
+    lines = [table.headings, (*["---"] * table.names, *["---:"] * numbers), *table.rows]
+    escaped = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+    drawn = "\n".join(f"| {' | '.join(line)} |" for line in escaped)
+    return f"**{table.title}**\n\n{drawn}\n\n{table.caption}\n"
+
+
+def as_latex(evaluations: Sequence[Evaluation]) -> str:
+    """The tables in LaTeX, for the package booktabs."""
+    head = "% \\usepackage{booktabs}\n"
+    return head + "\n".join(_latex(table) for table in all_tables(evaluations))
+
+
+def _latex(table: Table) -> str:
+    columns = "l" * table.names + "r" * (len(table.headings) - table.names)
+    heading, *rows = (
+        " & ".join(map(_tex, line)) + r" \\" for line in (table.headings, *table.rows)
+    )
+    return "\n".join(
+        [
+            r"\begin{table}",
+            rf"\caption{{{_tex(table.title)}. {_tex(table.caption)}}}",
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            heading,
+            r"\midrule",
+            *rows,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX_ESCAPES.get(mark, mark) for mark in text)
 
 
 FORMATS: Mapping[str, Callable[[Sequence[Evaluation]], str]] = {
     ".json": as_json,
-    ".md": as_markdown,
     ".csv": as_csv,
+    ".md": as_markdown,
+    ".tex": as_latex,
 }
 
 
 def require_format(path: Path) -> None:
     """Raise UsageError for a report whose suffix names no format."""
-    if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"{path}: a report is one of {', '.join(FORMATS)}, told by its suffix")
+    known = (*FORMATS, PAGE)
+    if path.suffix.lower() not in known:
+        raise UsageError(f"{path}: a report is one of {', '.join(known)}, told by its suffix")
     if path.is_dir():
         raise UsageError(f"{path}: is a folder; name a file for the report")
 
 
-def write_report(path: Path, evaluations: Sequence[Evaluation]) -> None:
-    """Write a report in the format that its suffix names."""
+def is_page(path: Path) -> bool:
+    """Whether a report is the page, which shows examples."""
+    return path.suffix.lower() == PAGE
+
+
+def write_report(
+    path: Path, evaluations: Sequence[Evaluation], examples: Sequence[Example] = ()
+) -> None:
+    """Write a report in the format that its suffix names; the page shows the examples."""
     require_format(path)
+    if is_page(path):
+        content = as_page(evaluations, examples)
+    else:
+        content = FORMATS[path.suffix.lower()](evaluations)
     with atomic_path(path) as temporary:
-        temporary.write_text(FORMATS[path.suffix.lower()](evaluations), encoding="utf-8")
-
-
-def _caption(evaluation: Evaluation) -> str:
-    protocol, done = evaluation.protocol, len(evaluation.pairs)
-    total = evaluation.whole or done + len(evaluation.failed)
-    count = f"{done} of {total} pairs" if done < total else f"{done} pairs"
-    similarity = f"; SSIM is {protocol.ssim}" if "ssim" in protocol.metrics else ""
-    return (
-        f"{evaluation.dataset}, {count}; protocol {protocol.id}: {protocol.description} "
-        f"({protocol.source}). Means over pictures{similarity}."
-    )
-
-
-def _row(evaluation: Evaluation) -> tuple[str, ...]:
-    metrics = [METRICS[name] for name in evaluation.protocol.metrics]
-    return (
-        evaluation.model,
-        evaluation.protocol.id,
-        str(len(evaluation.pairs)),
-        *(f"{evaluation.mean(m.name):.{m.digits}f}" for m in metrics),
-        str(evaluation.made_worse),
-        f"{max(evaluation.losses):.{metrics[0].digits}f}" if evaluation.made_worse else "-",
-        f"{evaluation.seconds_per_megapixel:.2f}",
-    )
+        temporary.write_text(content, encoding="utf-8")
 
 
 def measured_in(report: Path, model: str) -> list[Measured]:
     """Read the means of a model off a JSON report, as a checkpoint's card has them.
 
-    Raises UsageError when the file is no such report or does not measure the model.
+    Reports of version 0.1, which were about one set, are read too. Raises UsageError when the file
+    is no such report or does not measure the model.
     """
     try:
         content = json.loads(report.read_text(encoding="utf-8"))
         rows = [
             Measured(
-                dataset=content["dataset"],
+                dataset=each["dataset"],
                 protocol=row["protocol"],
                 values={name: round(value, 4) for name, value in row["mean"].items()},
             )
-            for row in content["results"]
+            for each in content.get("sets", [content])
+            for row in each["results"]
             if row["model"] == model
         ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{report}: not a report of eval --report FILE.json: {error}") from None
     if not rows:
         raise UsageError(f"{report}: measures no model called {model}; evaluate that file first")
     return rows
-
-
-def _result(evaluation: Evaluation) -> dict[str, object]:
-    return {
-        "model": evaluation.model,
-        "protocol": evaluation.protocol.id,
-        "pairs": len(evaluation.pairs),
-        "mean": _plain({m: evaluation.mean(m) for m in evaluation.protocol.metrics}),
-        "made_worse": evaluation.made_worse,
-        "largest_loss": _number(max(0.0, *evaluation.losses)),
-        "seconds_per_megapixel": evaluation.seconds_per_megapixel,
-        "failed": [{"file": str(f.source), "error": f.error} for f in evaluation.failed],
-        "pictures": [
-            {
-                "name": pair.name,
-                "restored": _plain(pair.restored),
-                "degraded": _plain(pair.degraded),
-                "seconds": pair.seconds,
-            }
-            for pair in evaluation.pairs
-        ],
-    }
-
-
-def _plain(values: Mapping[str, float]) -> dict[str, float | str]:
-    return {name: _number(value) for name, value in values.items()}
-
-
-def _number(value: float) -> float | str:
-    return value if math.isfinite(value) else str(value)

@@ -1,26 +1,34 @@
-"""Measure models on pairs of pictures, one protocol at a time."""
+"""Measure one model on the pairs of one set in one protocol."""
 
+import logging
+import math
 import statistics
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import torch
 from torch import Tensor
 
-from restorekit.backends.hub import find_checkpoint
-from restorekit.backends.model import load_model
-from restorekit.data.catalog import DATASETS, Dataset, find_dataset
-from restorekit.data.pairs import Pair, check_sizes, clean_pictures, find_pairs
-from restorekit.errors import DataError, RestorekitError, UnknownNameError, UsageError
+from restorekit.data.pairs import Pair, read_pair
+from restorekit.degradations.base import to_picture, to_samples
+from restorekit.degradations.sampling import FILTERS, resize
+from restorekit.errors import RestorekitError
 from restorekit.events import Event, FileFailed, Finished, PairMeasured, Started
-from restorekit.inference.pipeline import Restorer
-from restorekit.media.image import read_image, write_image
-from restorekit.metrics.protocols import METRICS, Protocol, get_protocol, measure
+from restorekit.media.image import write_image
+from restorekit.metrics.protocols import METRICS, Protocol, measure
 from restorekit.ops.pixels import to_pixels, to_tensor
-from restorekit.types import Image, Task
+from restorekit.types import Image, Pixels
 
 Restore = Callable[[Tensor], Tensor]
+
+CPU = torch.device("cpu")
+COLOURS = 3
+_SWITCH, _RESET_PEAK = Path("/proc/self/clear_refs"), "5"
+"""Linux: what is written where to restart the count of the largest resident memory."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -29,10 +37,18 @@ class PairResult:
 
     name: str
     pixels: int
+    """Of the reference."""
     degraded: Mapping[str, float]
+    """Empty where the degraded picture cannot be compared, as in super-resolution."""
     restored: Mapping[str, float]
+    """NaN for a metric that is not available."""
     seconds: float
     """Time of the restoration alone, without reading, measuring and saving."""
+    peak_bytes: int = 0
+    """Most memory during the restoration: of the whole process on a CPU, of tensors on a CUDA
+    device; 0 where the system does not tell."""
+    groups: tuple[str, ...] = ()
+    """What a manifest says of the degraded picture: its operations and their severities."""
 
 
 @dataclass(frozen=True)
@@ -46,28 +62,58 @@ class Evaluation:
     failed: tuple[FileFailed, ...] = ()
     whole: int = 0
     """How many pairs the complete set has; 0 where that is not known."""
+    backend: str = ""
+    """The net, by which published numbers of the same one are found."""
+
+    @property
+    def total(self) -> int:
+        """How many pairs there are: in the complete set, or else among those that were given."""
+        return self.whole or len(self.pairs) + len(self.failed)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every pair of the complete set was measured."""
+        return len(self.pairs) == self.total
+
+    @property
+    def coverage(self) -> str:
+        """How much of the set the numbers stand for: "100 pairs" or "7 of 100 pairs"."""
+        count = str(self.total) if self.is_complete else f"{len(self.pairs)} of {self.total}"
+        return f"{count} pair{'' if self.total == 1 else 's'}"
+
+    @property
+    def has_degraded(self) -> bool:
+        """Whether the degraded pictures were measured too."""
+        return any(pair.degraded for pair in self.pairs)
+
+    def values(self, metric: str) -> list[float]:
+        """One value for each restored picture; NaN where the metric is not available."""
+        return [pair.restored.get(metric, math.nan) for pair in self.pairs]
+
+    def degraded_values(self, metric: str) -> list[float]:
+        """One value for each degraded picture; NaN where it was not measured."""
+        return [pair.degraded.get(metric, math.nan) for pair in self.pairs]
 
     def mean(self, metric: str) -> float:
-        """Mean of a metric over the restored pictures."""
-        return statistics.fmean(pair.restored[metric] for pair in self.pairs)
+        """Mean of a metric over the restored pictures; NaN where it is not available."""
+        return mean(self.values(metric))
 
     def degraded_mean(self, metric: str) -> float:
-        """Mean of a metric over the degraded pictures."""
-        return statistics.fmean(pair.degraded[metric] for pair in self.pairs)
+        """Mean of a metric over the degraded pictures; NaN where it is not available."""
+        return mean(self.degraded_values(metric))
 
     @property
     def losses(self) -> list[float]:
         """How much each restored picture is worse than its degraded one; negative where better.
 
-        In the unit of the protocol's first metric.
+        In the unit of the protocol's first metric; 0 where one of the two was not measured.
         """
         metric = METRICS[self.protocol.metrics[0]]
         sign = 1 if metric.higher_is_better else -1
+        before, after = self.degraded_values(metric.name), self.values(metric.name)
         return [
-            sign * (pair.degraded[metric.name] - pair.restored[metric.name])
-            if pair.degraded[metric.name] != pair.restored[metric.name]
-            else 0.0
-            for pair in self.pairs
+            0.0 if a == b or math.isnan(a - b) else sign * (a - b)
+            for a, b in zip(before, after, strict=True)
         ]
 
     @property
@@ -78,68 +124,116 @@ class Evaluation:
     @property
     def seconds_per_megapixel(self) -> float:
         """Time of the restorations divided by the pixels of the references."""
-        return sum(p.seconds for p in self.pairs) / sum(p.pixels for p in self.pairs) * 1e6
+        pixels = sum(pair.pixels for pair in self.pairs)
+        return sum(pair.seconds for pair in self.pairs) / pixels * 1e6 if pixels else math.nan
+
+    @property
+    def peak_bytes(self) -> int:
+        """Most memory during any of the restorations; 0 where the system does not tell."""
+        return max((pair.peak_bytes for pair in self.pairs), default=0)
 
 
-def evaluate(
-    pairs: Sequence[Pair],
-    restore: Restore,
-    protocol: Protocol,
-    *,
-    model: str = "restored",
-    dataset: str = "pairs",
-    whole: int = 0,
-    save_dir: Path | None = None,
-) -> Generator[Event, None, Evaluation]:
-    """Restore and measure each pair; return the result as the generator's value.
+def mean(values: Iterable[float]) -> float:
+    """Average what is not NaN; NaN where nothing is left."""
+    known = [value for value in values if not math.isnan(value)]
+    return statistics.fmean(known) if known else math.nan
 
-    `restore` maps (1, C, H, W) in [0, 1] to the same size. Restored pictures are saved as PNG
-    under the names of their pairs. Pairs of different sizes are a DataError before anything is
-    computed; a pair that fails later is reported and left out, and listed in the result.
+
+@dataclass(frozen=True)
+class Plan:
+    """How pairs are restored and measured, what is known already and where results go."""
+
+    restore: Restore
+    """From (1, C, H, W) in [0, 1] to the size of the reference."""
+    protocol: Protocol
+    device: torch.device = CPU
+    """Where the restoration runs: whose memory is looked at."""
+    save_dir: Path | None = None
+    """Restored pictures are kept here, as PNG under the names of their pairs."""
+    is_restored: bool = False
+    """The pictures are restored already: only they are measured."""
+    known: Callable[[Pair], PairResult | None] = lambda _: None
+    """Find the result of a pair that was measured before."""
+    keep: Callable[[Pair, PairResult], None] = lambda _pair, _result: None
+    """Take a new result."""
+
+
+def measure_pairs(
+    pairs: Sequence[Pair], plan: Plan, what: str
+) -> Generator[Event, None, tuple[list[PairResult], list[FileFailed]]]:
+    """Measure the pairs that are not known yet; return results in the pairs' order and failures.
+
+    A pair that cannot be measured is reported and left out.
     """
-    check_sizes(pairs)
-    yield Started(f"{model} on {dataset}", len(pairs))
+    found = {pair.name: result for pair in pairs if (result := plan.known(pair)) is not None}
+    yield Started(what, len(pairs), len(found))
     begun = time.perf_counter()
-    results: list[PairResult] = []
     failed: list[FileFailed] = []
+    results = dict(found)
     for pair in pairs:
+        if pair.name in found:
+            continue
         try:
-            result = _measure_pair(pair, restore, protocol, save_dir)
-        except RestorekitError as error:
-            failed.append(FileFailed(pair.degraded, str(error)))
+            result = _measure_pair(pair, plan)
+        except Exception as error:
+            _log.debug("%s failed", pair.degraded, exc_info=True)
+            failed.append(FileFailed(pair.degraded, _explain(error)))
             yield failed[-1]
             continue
-        results.append(result)
+        results[pair.name] = result
+        plan.keep(pair, result)
         yield PairMeasured(pair.name, _flat(result), result.seconds)
-    if not results:
-        raise DataError(f"none of {len(pairs)} pairs could be measured; first: {failed[0].error}")
-    yield Finished(len(results), 0, len(failed), time.perf_counter() - begun)
-    return Evaluation(model, dataset, protocol, tuple(results), tuple(failed), whole)
+    done = len(results) - len(found)
+    yield Finished(done, len(found), len(failed), time.perf_counter() - begun)
+    return [results[pair.name] for pair in pairs if pair.name in results], failed
 
 
-def _measure_pair(
-    pair: Pair, restore: Restore, protocol: Protocol, save_dir: Path | None
-) -> PairResult:
-    reference = read_image(pair.reference)
-    target = to_tensor(reference.pixels)
-    degraded = _degraded(pair, target, protocol)
-    begun = time.perf_counter()
-    restored = restore(degraded).cpu()
-    seconds = time.perf_counter() - begun
-    channels = max(degraded.shape[1], target.shape[1])
-    target = target.expand(-1, channels, -1, -1)
-    before = measure(degraded.expand(-1, channels, -1, -1), target, protocol)
-    after = measure(restored.expand(-1, channels, -1, -1), target, protocol)
-    if save_dir is not None:
-        saved = Image(to_pixels(restored, like=reference.pixels.dtype))
-        write_image(save_dir / f"{pair.name}.png", saved)
-    return PairResult(pair.name, reference.height * reference.width, before, after, seconds)
+def open_pair(pair: Pair, protocol: Protocol) -> tuple[Tensor, Tensor, Pixels]:
+    """Read a pair; return the degraded picture, the reference (1, C, H, W) and its samples.
 
-
-def _degraded(pair: Pair, target: Tensor, protocol: Protocol) -> Tensor:
+    From a clean picture the degraded one is made by the protocol's noise, or by MATLAB's bicubic
+    reduction, rounded to 8 bits as the scripts of super-resolution write it.
+    """
+    degraded, reference = read_pair(pair)
+    target = to_tensor(reference)
     if protocol.noise is not None:
-        return protocol.noise.add(target, pair.name)
-    return to_tensor(read_image(pair.degraded).pixels)
+        return protocol.noise.add(target, pair.name), target, reference
+    if pair.is_clean:
+        small = resize(to_picture(reference), 1 / pair.scale, FILTERS["bicubic"])
+        return to_tensor(to_samples(small, np.uint8)), target, reference
+    return to_tensor(degraded), target, reference
+
+
+def _measure_pair(pair: Pair, plan: Plan) -> PairResult:
+    degraded, target, reference = open_pair(pair, plan.protocol)
+    is_watched = _restart_peak(plan.device)
+    begun = time.perf_counter()
+    restored = plan.restore(degraded).cpu()
+    seconds = time.perf_counter() - begun
+    peak = _peak(plan.device) if is_watched else 0
+    comparable = not plan.is_restored and _are_comparable(degraded, target)
+    before = _compare(degraded, target, plan.protocol) if comparable else {}
+    after = _compare(restored, target, plan.protocol)
+    if plan.save_dir is not None:
+        saved = Image(to_pixels(restored, like=reference.dtype))
+        write_image(saved_path(plan.save_dir, pair), saved)
+    pixels = reference.shape[0] * reference.shape[1]
+    return PairResult(pair.name, pixels, before, after, seconds, peak)
+
+
+def _are_comparable(degraded: Tensor, target: Tensor) -> bool:
+    return degraded.shape[-2:] == target.shape[-2:] and degraded.shape[1] <= COLOURS
+
+
+def saved_path(folder: Path, pair: Pair) -> Path:
+    """Where the restored picture of a pair is kept."""
+    return folder / f"{pair.name}.png"
+
+
+def _compare(picture: Tensor, target: Tensor, protocol: Protocol) -> dict[str, float]:
+    channels = max(picture.shape[1], target.shape[1])
+    shape = (-1, channels, -1, -1)
+    return measure(picture.expand(shape), target.expand(shape), protocol)
 
 
 def _flat(result: PairResult) -> dict[str, float]:
@@ -147,96 +241,27 @@ def _flat(result: PairResult) -> dict[str, float]:
     return {**result.restored, **before}
 
 
-@dataclass(frozen=True)
-class Subject:
-    """What is measured and how: the pairs of a set and the protocol."""
-
-    dataset: str
-    pairs: Sequence[Pair]
-    protocol: Protocol
-    task: Task | None = None
-    """The set's own task; None for a folder of anybody's pairs."""
-    whole: int = 0
-    """How many pairs the complete set has; 0 where that is not known."""
+def _explain(error: Exception) -> str:
+    if isinstance(error, RestorekitError):
+        return str(error)
+    first_line = str(error).partition("\n")[0]
+    return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
 
 
-def choose_subject(
-    dataset: str, *, data_root: Path = Path(), protocol: Protocol | None = None
-) -> Subject:
-    """Find a set by its name below `data_root`, or take a folder of pairs.
-
-    Without a protocol it is the set's own, for a folder `rgb`; a protocol with noise takes a folder
-    of clean pictures. Raises UsageError where protocol and set do not suit each other, DataError
-    where files are missing or unpaired.
-    """
-    known = find_dataset(dataset)
-    if known is not None:
-        chosen = protocol or get_protocol(known.protocol)
-        _require_suited(known, chosen)
-        pairs = known.pairs(data_root)
-        return Subject(known.name, pairs, chosen, known.task, known.pictures)
-    folder = Path(dataset)
-    if not folder.is_dir():
-        raise _unknown(folder)
-    chosen = protocol or get_protocol("rgb")
-    pairs = clean_pictures(folder) if chosen.noise else find_pairs(folder)
-    return Subject(folder.resolve().name, pairs, chosen)
+def _restart_peak(device: torch.device) -> bool:
+    """Forget the peak so far; False where the system does not let us."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return True
+    try:
+        _SWITCH.write_text(_RESET_PEAK)
+    except OSError:
+        return False
+    return device.type == "cpu"
 
 
-def evaluate_models(
-    subject: Subject,
-    models: Sequence[str | Path],
-    *,
-    device: str = "auto",
-    save_dir: Path | None = None,
-) -> Generator[Event, None, list[Evaluation]]:
-    """Measure several models, each a name or a file, one after the other on the same pairs.
-
-    With `save_dir` each model's restored pictures go into a folder of its name.
-    """
-    files = _labelled([find_checkpoint(model) for model in models])
-    evaluations = []
-    for label, file in files.items():
-        restorer = Restorer(load_model(file, device=device))
-        evaluation = yield from evaluate(
-            subject.pairs,
-            restorer.restore_tensor,
-            subject.protocol,
-            model=label,
-            dataset=subject.dataset,
-            whole=subject.whole,
-            save_dir=save_dir / label if save_dir else None,
-        )
-        evaluations.append(evaluation)
-    return evaluations
-
-
-def _labelled(files: Sequence[Path]) -> dict[str, Path]:
-    labelled: dict[str, Path] = {}
-    for file in files:
-        if file.stem in labelled:
-            raise UsageError(
-                f"{labelled[file.stem]} and {file} would both be called {file.stem} in the report; "
-                "leave one out or rename it"
-            )
-        labelled[file.stem] = file
-    return labelled
-
-
-def _require_suited(dataset: Dataset, protocol: Protocol) -> None:
-    if dataset.clean and protocol.noise is None:
-        raise UsageError(
-            f"{dataset.name} holds clean pictures only and protocol {protocol.id} adds no noise; "
-            f"choose {dataset.protocol} or another one that does"
-        )
-    if protocol.noise is not None and not dataset.clean:
-        raise UsageError(
-            f"{dataset.name} has degraded pictures of its own and protocol {protocol.id} would add "
-            f"noise; choose {dataset.protocol}, or give a folder of clean pictures"
-        )
-
-
-def _unknown(folder: Path) -> UsageError:
-    if len(folder.parts) > 1:
-        return UsageError(f"{folder}: no such folder; give a folder of pairs or the name of a set")
-    return UnknownNameError("data set", str(folder), DATASETS)
+def _peak(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))

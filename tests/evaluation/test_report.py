@@ -2,115 +2,122 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from restorekit.backends.card import Measured
 from restorekit.errors import UsageError
 from restorekit.evaluation.report import (
     as_csv,
     as_dict,
     as_json,
+    as_latex,
     as_markdown,
-    as_table,
+    measured_in,
     require_format,
     write_report,
 )
-from restorekit.evaluation.run import Evaluation, PairResult
+from restorekit.evaluation.run import Evaluation
 from restorekit.events import FileFailed
-from restorekit.metrics.protocols import get_protocol
-
-
-def pair(name: str, before: float, after: float) -> PairResult:
-    degraded = {"psnr": before, "ssim": 0.5}
-    restored = {"psnr": after, "ssim": 0.75}
-    return PairResult(name, 500_000, degraded, restored, 0.25)
-
-
-@pytest.fixture
-def evaluations() -> list[Evaluation]:
-    protocol = get_protocol("rain-y-matlab")
-    good = (pair("1", 20, 30), pair("2", 25, 24))
-    return [
-        Evaluation("a", "Rain100L", protocol, good, whole=100),
-        Evaluation("b", "Rain100L", protocol, (pair("1", 20, 28), pair("2", 25, 26)), whole=100),
-    ]
-
-
-def test_the_table_has_the_degraded_pictures_and_each_model(evaluations):
-    table = as_table(evaluations)
-    assert table.headings[:5] == ("model", "protocol", "pairs", "PSNR [dB]", "SSIM")
-    assert table.rows == (
-        ("degraded", "rain-y-matlab", "2", "22.50", "0.5000", "", "", ""),
-        ("a", "rain-y-matlab", "2", "27.00", "0.7500", "1", "1.00", "0.50"),
-        ("b", "rain-y-matlab", "2", "27.00", "0.7500", "0", "-", "0.50"),
-    )
-
-
-def test_the_caption_says_how_the_numbers_were_made(evaluations):
-    caption = as_table(evaluations).caption
-    assert "Rain100L, 2 of 100 pairs; protocol rain-y-matlab: 8-bit pictures" in caption
-    assert "SSIM is gaussian-valid" in caption
-
-
-def test_half_a_set_is_never_reported_as_the_whole(evaluations):
-    failed = (FileFailed("3.png", "cut off"),)
-    part = Evaluation("a", "mine", evaluations[0].protocol, evaluations[0].pairs, failed)
-    assert "mine, 2 of 3 pairs" in as_table([part]).caption
-    whole = Evaluation("a", "mine", evaluations[0].protocol, evaluations[0].pairs)
-    assert "mine, 2 pairs;" in as_table([whole]).caption
+from tests.evaluation.conftest import pair
 
 
 def test_json_holds_every_number_with_its_protocol(evaluations):
-    report = json.loads(as_json(evaluations))
+    (report,) = json.loads(as_json(evaluations))["sets"]
     assert report["protocol"]["id"] == "rain-y-matlab"
     assert report["protocol"]["space"] == "y-matlab"
-    assert report["whole_set"] == 100
     assert report["degraded"]["mean"] == {"psnr": 22.5, "ssim": 0.5}
-    first = report["results"][0]
+    first, second = report["results"]
     assert (first["model"], first["protocol"]) == ("a", "rain-y-matlab")
     assert first["mean"] == {"psnr": 27.0, "ssim": 0.75}
+    assert first["interval"] == {"psnr": [24.0, 30.0], "ssim": [0.75, 0.75]}
     assert (first["made_worse"], first["largest_loss"]) == (1, 1.0)
+    assert (second["made_worse"], second["largest_loss"]) == (0, 0.0)
     assert first["seconds_per_megapixel"] == 0.5
+    assert (first["peak_bytes"], second["peak_bytes"]) == (None, 200 * 2**20)
     assert first["pictures"][1]["restored"]["psnr"] == 24
 
 
-def test_infinite_values_are_words_in_json(evaluations):
-    perfect = Evaluation("a", "x", evaluations[0].protocol, (pair("1", 20, math.inf),))
-    assert as_dict([perfect])["results"][0]["mean"]["psnr"] == "inf"
-    json.loads(as_json([perfect]))
+def test_json_says_what_part_of_the_set_it_is(evaluations):
+    part = [replace(each, whole=100) for each in evaluations]
+    (report,) = as_dict(part)["sets"]
+    assert (report["whole_set"], report["complete"]) == (100, False)
+    assert report["results"][0]["pairs"] == 2
+    (whole,) = as_dict(evaluations)["sets"]
+    assert (whole["whole_set"], whole["complete"]) == (None, True)
 
 
-def test_failures_are_in_the_report(evaluations):
-    failed = (FileFailed("3.png", "cut off"),)
-    part = Evaluation("a", "mine", evaluations[0].protocol, evaluations[0].pairs, failed)
-    result = as_dict([part])["results"][0]
+def test_published_numbers_are_in_the_json_with_their_paper(evaluations):
+    (report,) = as_dict(evaluations)["sets"]
+    found = {row["method"]: row for row in report["published"] if row["metric"] == "psnr"}
+    assert found["SFNet"]["value"] == 38.21
+    assert {row["protocol"] for row in report["published"]} == {"rain-y-matlab"}
+
+
+def test_several_sets_are_several_entries(evaluations):
+    other = [replace(each, dataset="other") for each in evaluations]
+    assert [each["dataset"] for each in as_dict([*evaluations, *other])["sets"]] == [
+        "Rain100L",
+        "other",
+    ]
+
+
+def test_infinite_values_are_words_and_missing_ones_null_in_json(evaluations):
+    pairs = (pair("1", 20, math.inf), pair("2", math.nan, math.inf))
+    perfect = Evaluation("a", "x", evaluations[0].protocol, pairs)
+    result = json.loads(as_json([perfect]))["sets"][0]["results"][0]
+    assert result["mean"]["psnr"] == "inf"
+    assert result["interval"]["psnr"] is None
+    assert result["pictures"][1]["degraded"]["psnr"] is None
+
+
+def test_a_model_that_failed_on_everything_is_in_the_json(evaluations):
+    failed = (FileFailed(Path("3.png"), "cut off"),)
+    nothing = Evaluation("a", "mine", evaluations[0].protocol, (), failed)
+    result = json.loads(as_json([nothing]))["sets"][0]["results"][0]
     assert result["failed"] == [{"file": "3.png", "error": "cut off"}]
-    assert result["pairs"] == 2
+    assert (result["pairs"], result["mean"]) == (0, {"psnr": None, "ssim": None})
 
 
 def test_markdown_is_a_table(evaluations):
     lines = as_markdown(evaluations).splitlines()
-    assert lines[0].startswith("| model | protocol | pairs | PSNR [dB] |")
-    assert lines[1].startswith("| --- | --- | ---: |")
-    assert lines[3].startswith("| a | rain-y-matlab | 2 | 27.00 |")
-    assert len({line.count("|") for line in lines[:5]}) == 1
-    assert "protocol rain-y-matlab" in lines[-1]
+    assert lines[0] == "**Rain100L, 2 pairs**"
+    assert lines[2].startswith("| model | protocol | pairs | PSNR [dB] | 95 % interval |")
+    assert lines[3].startswith("| --- | --- | --- | ---: |")
+    assert lines[5].startswith("| a | rain-y-matlab | 2 | 27.00 | [24.00, 30.00] |")
+    assert len({line.count("|") for line in lines[2:7]}) == 1
+
+
+def test_names_cannot_break_the_tables(evaluations):
+    odd = [replace(evaluations[0], model="a|b_1%\\x", dataset="mine")]
+    assert "| a\\|b_1%\\x | rain-y-matlab |" in as_markdown(odd)
+    assert r"a|b\_1\%\textbackslash{}x & rain-y-matlab & 2 & 27.00" in as_latex(odd)
+
+
+def test_latex_is_a_table_of_booktabs(evaluations):
+    lines = as_latex([replace(each, dataset="mine") for each in evaluations]).splitlines()
+    assert r"\begin{tabular}{lllrrrrrrrr}" in lines
+    begin = lines.index(r"\midrule")
+    rows = lines[begin + 1 : lines.index(r"\bottomrule")]
+    assert [row.split(" & ")[0] for row in rows] == ["degraded", "a", "b"]
+    assert {row.count(" & ") for row in rows} == {10}
+    assert all(row.endswith(r" \\") for row in rows)
 
 
 def test_csv_has_one_line_for_each_model_and_picture(evaluations):
-    rows = list(csv.DictReader(io.StringIO(as_csv(evaluations))))
-    assert [(row["model"], row["name"]) for row in rows] == [
-        ("a", "1"),
-        ("a", "2"),
-        ("b", "1"),
-        ("b", "2"),
-    ]
+    grouped = replace(evaluations[1], pairs=(pair("1", 20, 28, groups=("jpeg", "noise")),))
+    rows = list(csv.DictReader(io.StringIO(as_csv([evaluations[0], grouped]))))
+    assert [(row["model"], row["name"]) for row in rows] == [("a", "1"), ("a", "2"), ("b", "1")]
     assert rows[1]["psnr"] == "24"
     assert rows[1]["degraded_psnr"] == "25"
     assert {row["protocol"] for row in rows} == {"rain-y-matlab"}
+    assert rows[0]["pairs"] == "2 pairs"
+    assert rows[2]["groups"] == "jpeg; noise"
 
 
-@pytest.mark.parametrize("suffix", [".json", ".md", ".csv"])
+@pytest.mark.parametrize("suffix", [".json", ".md", ".csv", ".tex", ".html"])
 def test_reports_are_written_by_suffix(evaluations, tmp_path, suffix):
     path = tmp_path / "below" / f"report{suffix}"
     write_report(path, evaluations)
@@ -119,8 +126,42 @@ def test_reports_are_written_by_suffix(evaluations, tmp_path, suffix):
 
 
 def test_other_reports_are_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"report\.pdf: a report is one of \.json, \.md, \.csv"):
+    known = r"report\.pdf: a report is one of \.json, \.csv, \.md, \.tex, \.html"
+    with pytest.raises(UsageError, match=known):
         require_format(tmp_path / "report.pdf")
     (tmp_path / "folder.md").mkdir()
     with pytest.raises(UsageError, match="is a folder"):
         require_format(tmp_path / "folder.md")
+
+
+# numbers for a card
+
+
+def test_means_are_read_off_a_report(evaluations, tmp_path):
+    other = [replace(each, dataset="other") for each in evaluations]
+    write_report(tmp_path / "r.json", [*evaluations, *other])
+    values = {"psnr": 27.0, "ssim": 0.75}
+    assert measured_in(tmp_path / "r.json", "b") == [
+        Measured(dataset=name, protocol="rain-y-matlab", values=values)
+        for name in ("Rain100L", "other")
+    ]
+
+
+def test_reports_of_one_set_by_version_0_1_are_read(tmp_path):
+    row = {"model": "a", "protocol": "rgb", "mean": {"psnr": 31.5}}
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps({"dataset": "Rain100L", "results": [row]}))
+    assert measured_in(path, "a")[0].values == {"psnr": 31.5}
+
+
+@pytest.mark.parametrize("content", ["[]", "no json", '{"sets": [1]}'])
+def test_other_files_are_no_reports(tmp_path, content):
+    (tmp_path / "r.json").write_text(content)
+    with pytest.raises(UsageError, match="not a report of eval"):
+        measured_in(tmp_path / "r.json", "a")
+
+
+def test_a_report_without_the_model(evaluations, tmp_path):
+    write_report(tmp_path / "r.json", evaluations)
+    with pytest.raises(UsageError, match="measures no model called c"):
+        measured_in(tmp_path / "r.json", "c")

@@ -1,40 +1,31 @@
 import math
-from collections.abc import Callable, Generator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from restorekit.data import catalog
-from restorekit.data.catalog import Dataset
-from restorekit.data.pairs import find_pairs
-from restorekit.errors import DataError, PictureError, UnknownNameError, UsageError
-from restorekit.evaluation.run import (
-    Evaluation,
-    PairResult,
-    choose_subject,
-    evaluate,
-    evaluate_models,
-)
-from restorekit.events import Event, FileFailed, Finished, PairMeasured, Started
+from restorekit.data.pairs import Pair, find_pairs
+from restorekit.errors import PictureError
+from restorekit.evaluation import run
+from restorekit.evaluation.run import Evaluation, PairResult, Plan, measure_pairs
+from restorekit.events import FileFailed, Finished, PairMeasured, Started
 from restorekit.media.image import read_image, write_image
 from restorekit.metrics.protocols import get_protocol, with_metrics, with_noise
-from restorekit.types import Image, Task
+from restorekit.types import Image
+from tests.evaluation.conftest import finish
 
-Result = TypeVar("Result")
+NAN = math.nan
 
 
-def finish(events: Generator[Event, None, Result]) -> tuple[list[Event], Result]:
-    seen = []
-    while True:
-        try:
-            seen.append(next(events))
-        except StopIteration as end:
-            return seen, end.value
+def evaluate(pairs, restore, protocol=None, **how):
+    """Events, and the evaluation of what a function restores."""
+    chosen = protocol or get_protocol("rgb")
+    plan = Plan(restore, chosen, **how)
+    events, (results, failed) = finish(measure_pairs(pairs, plan, "m on d"))
+    return events, Evaluation("m", "d", chosen, tuple(results), tuple(failed))
 
 
 def brighten(levels: int) -> Callable[[Tensor], Tensor]:
@@ -46,31 +37,27 @@ def level_psnr(levels: int) -> float:
 
 
 def test_each_pair_is_measured_before_and_after(folder):
-    _, result = finish(evaluate(find_pairs(folder), brighten(15), get_protocol("rgb")))
+    _, result = evaluate(find_pairs(folder), brighten(15))
     before = [pair.degraded["psnr"] for pair in result.pairs]
     after = [pair.restored["psnr"] for pair in result.pairs]
     assert before == pytest.approx([level_psnr(10), level_psnr(20), level_psnr(30)])
     assert after == pytest.approx([level_psnr(5), level_psnr(5), level_psnr(15)])
     assert result.mean("psnr") == pytest.approx(sum(after) / 3)
     assert result.degraded_mean("psnr") == pytest.approx(sum(before) / 3)
-    assert result.protocol.id == "rgb"
 
 
 def test_events_tell_the_whole_story(folder):
-    events, result = finish(
-        evaluate(find_pairs(folder), brighten(0), get_protocol("rgb"), model="m", dataset="d")
-    )
+    events, _ = evaluate(find_pairs(folder), brighten(0))
     assert events[0] == Started("m on d", 3)
     measured = [event for event in events if isinstance(event, PairMeasured)]
     assert [event.name for event in measured] == ["1", "2", "3"]
     assert set(measured[0].values) == {"psnr", "ssim", "degraded_psnr", "degraded_ssim"}
     assert isinstance(events[-1], Finished)
-    assert (events[-1].done, events[-1].failed) == (3, 0)
-    assert (result.model, result.dataset) == ("m", "d")
+    assert (events[-1].done, events[-1].skipped, events[-1].failed) == (3, 0, 0)
 
 
 def test_pictures_made_worse_are_counted(folder):
-    _, result = finish(evaluate(find_pairs(folder), brighten(25), get_protocol("rgb")))
+    _, result = evaluate(find_pairs(folder), brighten(25))
     # 10 levels too dark became 15 too bright; the others came nearer.
     assert result.made_worse == 1
     assert max(result.losses) == pytest.approx(level_psnr(10) - level_psnr(15))
@@ -78,61 +65,105 @@ def test_pictures_made_worse_are_counted(folder):
 
 def test_for_errors_smaller_is_better(folder):
     protocol = with_metrics(get_protocol("rgb"), ["mae"])
-    _, result = finish(evaluate(find_pairs(folder), brighten(25), protocol))
+    _, result = evaluate(find_pairs(folder), brighten(25), protocol)
     assert result.made_worse == 1
     assert max(result.losses) == pytest.approx(5 / 255)
 
 
+def one(degraded: dict[str, float], restored: dict[str, float], **other: object) -> Evaluation:
+    pair = PairResult("1", 100, degraded, restored, 0.5)
+    return Evaluation("m", "d", get_protocol("rgb"), (pair,), **other)
+
+
 def test_an_untouched_picture_is_not_worse_even_when_it_is_perfect():
-    perfect = {"psnr": math.inf}
-    pair = PairResult("1", 100, perfect, perfect, 0.5)
-    result = Evaluation("m", "d", get_protocol("rgb"), (pair,))
+    result = one({"psnr": math.inf}, {"psnr": math.inf})
     assert result.losses == [0.0]
     assert result.seconds_per_megapixel == pytest.approx(5000)
 
 
+def test_what_is_not_available_is_in_no_mean():
+    first = PairResult("1", 1, {}, {"psnr": 30.0}, 0)
+    second = PairResult("2", 1, {}, {"psnr": NAN}, 0)
+    result = Evaluation("m", "d", get_protocol("rgb"), (first, second))
+    assert result.mean("psnr") == 30
+    assert math.isnan(result.mean("ssim"))
+    assert math.isnan(result.degraded_mean("psnr"))
+    assert result.losses == [0.0, 0.0]
+    assert not result.has_degraded
+
+
+def test_an_evaluation_says_how_much_of_the_set_it_is():
+    perfect = {"psnr": math.inf}
+    assert (one(perfect, perfect).coverage, one(perfect, perfect).is_complete) == ("1 pair", True)
+    part = one(perfect, perfect, whole=100)
+    assert (part.coverage, part.is_complete, part.total) == ("1 of 100 pairs", False, 100)
+    failed = one(perfect, perfect, failed=(FileFailed(Path("2.png"), "cut off"),))
+    assert (failed.coverage, failed.is_complete) == ("1 of 2 pairs", False)
+
+
 def test_restored_pictures_are_saved_under_the_names_of_the_pairs(folder, tmp_path):
     saved = tmp_path / "out"
-    _, result = finish(
-        evaluate(find_pairs(folder), brighten(10), get_protocol("rgb"), save_dir=saved)
-    )
+    _, result = evaluate(find_pairs(folder), brighten(10), save_dir=saved)
     assert sorted(path.name for path in saved.iterdir()) == ["1.png", "2.png", "3.png"]
     reference = read_image(folder / "target" / "1.png").pixels
     assert np.array_equal(read_image(saved / "1.png").pixels, reference)
     assert result.pairs[0].restored["psnr"] == math.inf
 
 
+def test_known_results_are_taken_over_and_new_ones_handed_out(folder):
+    known = PairResult("2", 1, {"psnr": 1.0}, {"psnr": 2.0}, 3)
+    kept: list[str] = []
+    seen: list[Tensor] = []
+    events, result = evaluate(
+        find_pairs(folder),
+        lambda x: seen.append(x) or x,
+        known=lambda pair: known if pair.name == "2" else None,
+        keep=lambda pair, result: kept.append(pair.name),
+    )
+    assert events[0] == Started("m on d", 3, 1)
+    assert (events[-1].done, events[-1].skipped) == (2, 1)
+    assert len(seen) == 2
+    assert kept == ["1", "3"]
+    assert [pair.name for pair in result.pairs] == ["1", "2", "3"]
+    assert result.pairs[1] is known
+
+
 def test_noise_is_added_to_clean_pictures(folder):
     seen: list[Tensor] = []
-
-    def keep(x: Tensor) -> Tensor:
-        seen.append(x)
-        return x
-
     protocol = with_noise(get_protocol("rgb"), 25, seed=4)
-    subject = choose_subject(str(folder / "target"), protocol=protocol)
-    _, result = finish(evaluate(subject.pairs, keep, subject.protocol))
+    paths = sorted((folder / "target").iterdir())
+    pairs = [Pair(path, path, path.stem) for path in paths]
+    _, result = evaluate(pairs, lambda x: seen.append(x) or x, protocol)
     reference = torch.from_numpy(read_image(folder / "target" / "1.png").pixels)
     clean = reference.permute(2, 0, 1)[None] / 255
     assert protocol.noise is not None
     assert torch.equal(seen[0], protocol.noise.add(clean, "1"))
     assert result.degraded_mean("psnr") == pytest.approx(20.2, abs=0.4)
-    assert result.protocol.id == "rgb-sigma25-seed4"
+
+
+def test_a_clean_picture_is_reduced_for_super_resolution(tmp_path):
+    path = tmp_path / "grey.png"
+    write_image(path, Image(np.full((18, 25, 3), 90, np.uint8)))
+    seen: list[Tensor] = []
+
+    def enlarge(x: Tensor) -> Tensor:
+        seen.append(x)
+        return torch.full((1, 3, 16, 24), 90 / 255)
+
+    _, result = evaluate([Pair(path, path, "grey", scale=8)], enlarge)
+    assert seen[0].shape == (1, 3, 2, 3)
+    assert torch.equal(seen[0], torch.full((1, 3, 2, 3), 90) / 255)
+    assert result.mean("psnr") == math.inf
+    assert result.pairs[0].degraded == {}
+    assert result.pairs[0].pixels == 16 * 24
 
 
 def test_a_grey_picture_is_compared_with_a_colour_reference(tmp_path):
     for kind, channels in (("input", 1), ("target", 3)):
         (tmp_path / kind).mkdir()
         write_image(tmp_path / kind / "1.png", Image(np.full((20, 20, channels), 90, np.uint8)))
-    _, result = finish(evaluate(find_pairs(tmp_path), lambda x: x, get_protocol("rgb")))
+    _, result = evaluate(find_pairs(tmp_path), lambda x: x)
     assert result.mean("psnr") == math.inf
-
-
-def test_different_sizes_are_an_error_before_anything_is_restored(folder):
-    write_image(folder / "input" / "2.png", Image(np.zeros((24, 30, 3), np.uint8)))
-    events = evaluate(find_pairs(folder), pytest.fail, get_protocol("rgb"))
-    with pytest.raises(DataError, match=r"2 \(30x24 and 32x24\)"):
-        next(events)
 
 
 def truncate(path: Path) -> None:
@@ -141,100 +172,48 @@ def truncate(path: Path) -> None:
 
 def test_a_picture_that_breaks_off_is_left_out_and_listed(folder):
     truncate(folder / "input" / "2.png")
-    events, result = finish(evaluate(find_pairs(folder), brighten(0), get_protocol("rgb")))
+    events, result = evaluate(find_pairs(folder), brighten(0))
     failures = [event for event in events if isinstance(event, FileFailed)]
     assert [failure.source.name for failure in failures] == ["2.png"]
     assert str(folder / "input" / "2.png") in failures[0].error
     assert result.failed == tuple(failures)
     assert [pair.name for pair in result.pairs] == ["1", "3"]
-    assert isinstance(events[-1], Finished)
     assert events[-1].failed == 1
 
 
-def test_nothing_measured_is_an_error(folder):
+@pytest.mark.parametrize(
+    ("error", "said"), [(PictureError("no"), "no"), (RuntimeError("a\nb"), "RuntimeError: a")]
+)
+def test_whatever_a_model_raises_is_the_failure_of_that_picture(folder, error, said):
     def broken(_: Tensor) -> Tensor:
-        raise PictureError("no")
+        raise error
 
-    with pytest.raises(DataError, match="none of 3 pairs could be measured; first: no"):
-        finish(evaluate(find_pairs(folder), broken, get_protocol("rgb")))
+    _, result = evaluate(find_pairs(folder), broken)
+    assert [failure.error for failure in result.failed] == [said] * 3
 
 
 def test_a_restored_picture_of_another_size_fails(folder):
-    with pytest.raises(DataError, match="cannot compare"):
-        finish(evaluate(find_pairs(folder), lambda x: x[..., :-2], get_protocol("rgb")))
+    _, result = evaluate(find_pairs(folder), lambda x: x[..., :-2])
+    assert "cannot compare" in result.failed[0].error
 
 
-# what is measured
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux only")
+def test_peak_memory_is_that_of_each_restoration(folder):
+    sizes = iter((1, 300, 1))
+
+    def hungry(x: Tensor) -> Tensor:
+        torch.ones(next(sizes) * 2**18).sum()
+        return x
+
+    _, result = evaluate(find_pairs(folder), hungry)
+    small, large, after = (pair.peak_bytes for pair in result.pairs)
+    assert large - small > 200 * 2**20
+    assert large - after > 200 * 2**20
+    assert result.peak_bytes == large
 
 
-@pytest.fixture
-def known(folder, monkeypatch):
-    """Two sets in the table: the pairs, and their references as clean pictures."""
-    sets = {
-        "Pairs": Dataset("Pairs", ("set",), 9, Task.DERAIN, "rgb-float"),
-        "Clean": Dataset("Clean", ("set/target",), 3, Task.DENOISE, "awgn-sigma15", clean=True),
-    }
-    monkeypatch.setattr(catalog, "DATASETS", sets)
-    return folder.parent
-
-
-def test_a_known_set_has_its_own_task_and_protocol(known):
-    subject = choose_subject("pairs", data_root=known)
-    assert (subject.dataset, subject.task, subject.whole) == ("Pairs", Task.DERAIN, 9)
-    assert subject.protocol.id == "rgb-float"
-    assert len(subject.pairs) == 3
-
-
-def test_the_protocol_can_be_chosen(known):
-    subject = choose_subject("Pairs", data_root=known, protocol=get_protocol("rain-y-matlab"))
-    assert subject.protocol.id == "rain-y-matlab"
-
-
-def test_a_folder_of_anybody_is_measured_in_rgb(folder):
-    subject = choose_subject(str(folder))
-    assert (subject.dataset, subject.task, subject.whole) == ("set", None, 0)
-    assert subject.protocol.id == "rgb"
-
-
-def test_protocols_that_do_not_suit_the_set_are_refused(known):
-    with pytest.raises(UsageError, match="Clean holds clean pictures only"):
-        choose_subject("Clean", data_root=known, protocol=get_protocol("rgb"))
-    with pytest.raises(UsageError, match="Pairs has degraded pictures of its own"):
-        choose_subject("Pairs", data_root=known, protocol=get_protocol("awgn-sigma25"))
-
-
-def test_unknown_sets_and_folders():
-    with pytest.raises(UnknownNameError, match="did you mean Rain100L"):
-        choose_subject("Rain100")
-    with pytest.raises(UsageError, match="no such folder"):
-        choose_subject("some/where")
-
-
-# several models
-
-
-def test_models_are_measured_one_after_the_other(folder, checkpoint, tmp_path):
-    other = checkpoint.with_name("other.safetensors")
-    other.write_bytes(checkpoint.read_bytes())
-    subject = choose_subject(str(folder))
-    _, results = finish(
-        evaluate_models(subject, [checkpoint, other], device="cpu", save_dir=tmp_path / "out")
-    )
-    assert [result.model for result in results] == ["tiny", "other"]
-    for result in results:
-        assert result.mean("psnr") == pytest.approx(result.degraded_mean("psnr"))
-        assert (tmp_path / "out" / result.model / "3.png").is_file()
-
-
-def test_two_models_of_one_name_are_refused(folder, checkpoint):
-    twin = checkpoint.parent / "elsewhere" / checkpoint.name
-    twin.parent.mkdir()
-    twin.write_bytes(checkpoint.read_bytes())
-    with pytest.raises(UsageError, match="would both be called tiny"):
-        finish(evaluate_models(choose_subject(str(folder)), [checkpoint, twin], device="cpu"))
-
-
-def test_the_size_of_the_whole_set_is_kept(folder, checkpoint):
-    subject = replace(choose_subject(str(folder)), whole=500)
-    _, results = finish(evaluate_models(subject, [checkpoint], device="cpu"))
-    assert results[0].whole == 500
+def test_without_a_way_to_watch_memory_there_is_no_number(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "_SWITCH", tmp_path / "none" / "clear_refs")
+    _, result = evaluate(find_pairs(folder), lambda x: x)
+    assert result.peak_bytes == 0
+    assert not result.failed
