@@ -3,6 +3,7 @@
 restore    degraded picture -> restored picture
 degrade    picture -> degraded picture
 train      recipe -> checkpoint
+finetune   model + pairs -> checkpoint
 evaluate   model + pairs -> numbers with their protocol
 """
 
@@ -14,35 +15,55 @@ from torch import nn
 
 from restorekit.backends import hub
 from restorekit.backends import model as models
+from restorekit.backends.engines import SUFFIX, load_exported
 from restorekit.backends.model import Model
 from restorekit.data.catalog import DATASETS
 from restorekit.degradations.base import to_picture, to_samples
 from restorekit.degradations.catalog import DEGRADATIONS
-from restorekit.degradations.recipe import apply_chain, list_presets
+from restorekit.degradations.recipe import apply_chain, list_presets, scale_of
 from restorekit.degradations.recipe import load_recipe as load_degradation
 from restorekit.errors import UnknownNameError, UsageError
-from restorekit.evaluation.run import Evaluation, choose_subject
-from restorekit.evaluation.run import evaluate as measure_pairs
+from restorekit.evaluation.run import Evaluation
+from restorekit.evaluation.series import Candidate, Series
+from restorekit.evaluation.subject import choose_subject
 from restorekit.events import Event
+from restorekit.export import on_engine
 from restorekit.inference.pipeline import Restorer
 from restorekit.media.image import read_image
 from restorekit.metrics.protocols import get_protocol
+from restorekit.training.check import CheckReport, check_run
 from restorekit.training.config import TrainingRecipe
 from restorekit.training.config import load_recipe as load_training
+from restorekit.training.distributed import is_first_process
+from restorekit.training.finetune import Tuning, plan_tuning, resume_tuning, run_tuning
 from restorekit.training.loop import run_training
 from restorekit.training.sinks import logged
+from restorekit.training.study import StudyRecipe
+from restorekit.training.trials import Arm, run_study
 from restorekit.types import Image, Pixels, Precision, Task
 
 RUNS = Path("runs")
 Result = TypeVar("Result")
 
 
-def load_model(name_or_path: str | Path, *, device: str = "auto") -> Model:
-    """Load an embedded model by name, or a checkpoint file, ours or of others.
+def load_model(
+    name_or_path: str | Path,
+    *,
+    device: str = "auto",
+    settings: Mapping[str, Any] | None = None,
+    engine: str | None = None,
+) -> Model:
+    """Load an embedded model or a method by name, or a checkpoint file, ours or of others.
 
-    The model is callable on tensors; `.net`, `.card` and `.backend` are what it is made of.
+    `settings` are parameters of a method (`median`, `{"radius": 2}`), or what the weights of a net
+    do not tell (`{"sigma": 15}`). `engine` is what runs the net: torch, or onnxruntime or openvino,
+    for which a checkpoint is exported to ONNX first. The model is callable on tensors; `.net`,
+    `.card` and `.backend` are what it is made of.
     """
-    return models.load_model(name_or_path, device=device)
+    if Path(name_or_path).suffix == SUFFIX:
+        return load_exported(name_or_path, engine or "onnxruntime")
+    model = models.load_model(name_or_path, device=device, settings=settings)
+    return model if engine in (None, "torch") else on_engine(model, engine)
 
 
 def build_net(backend: str, **config: Any) -> nn.Module:  # noqa: ANN401
@@ -81,9 +102,14 @@ def restore(
 
 
 def choose_model(
-    task: Task | str | None, model: Model | str | Path | None, *, device: str = "auto"
+    task: Task | str | None,
+    model: Model | str | Path | None,
+    *,
+    device: str = "auto",
+    settings: Mapping[str, Any] | None = None,
+    engine: str | None = None,
 ) -> Model:
-    """Load the model asked for, or the embedded one of the task.
+    """Load the model asked for, with `settings`, or the embedded one of the task.
 
     Raises UsageError when neither is given, or when the model was trained for another task.
     """
@@ -92,10 +118,12 @@ def choose_model(
         if wanted is None:
             raise UsageError(f"give a task or a model; tasks: {', '.join(list_tasks())}")
         model = hub.for_task(wanted)
-    loaded = model if isinstance(model, Model) else load_model(model, device=device)
-    if wanted is not None and loaded.task not in (None, wanted):
-        raise UsageError(f"{loaded.card.name} was trained to {loaded.task}, not to {wanted}")
-    return loaded
+    if not isinstance(model, Model):
+        model = load_model(model, device=device, settings=settings, engine=engine)
+    if wanted is not None and model.task not in (None, wanted):
+        made = "is made" if model.backend.weightless else "was trained"
+        raise UsageError(f"{model.card.name} {made} to {model.task}, not to {wanted}")
+    return model
 
 
 def _known_task(name: Task | str) -> Task:
@@ -105,11 +133,16 @@ def _known_task(name: Task | str) -> Task:
 
 
 def degrade(image: Pixels, recipe: str | Path | Mapping[str, Any], *, seed: int = 0) -> Pixels:
-    """Degrade (H, W, C) samples by a preset, a TOML file or a mapping.
+    """Degrade (H, W, C) samples by a preset, a degradation (`haze:3`), a TOML file or a mapping.
 
-    The dtype stays, and the size unless the recipe samples down.
+    The dtype stays, and the size unless the recipe samples down. Raises UsageError for a recipe
+    that averages frames, of which there is only one here.
     """
-    chain = load_degradation(recipe).draw(seed)
+    loaded = load_degradation(recipe)
+    if loaded.frames is not None:
+        raise UsageError("the recipe averages the frames of clips; use the command, on a clip")
+    chain = loaded.draw(seed)
+    scale_of(chain)
     return to_samples(apply_chain(to_picture(image), chain, seed), image.dtype)
 
 
@@ -139,7 +172,54 @@ def training(
     folder = run_folder(recipe, output)
     place = models.resolve_device(device)
     events = run_training(recipe, folder, resume=resume, device=place)
-    yield from logged(events, folder, list(recipe.losses))
+    yield from logged(events, folder, list(recipe.losses)) if is_first_process() else events
+
+
+def finetune(
+    start: str | Path,
+    recipe: str | Path | None = None,
+    *,
+    data: Path | None = None,
+    output: Path | None = None,
+    device: str = "auto",
+    **overrides: Any,  # noqa: ANN401
+) -> Path:
+    """Tune a model on a folder of pairs, or by a recipe, and return the best checkpoint.
+
+    Without a recipe the schedule is a short one that suits the number and the size of the pairs.
+    The card of the result says what it comes from and the numbers before and after.
+    """
+    plan = plan_tuning(start, recipe, data=data, overrides=overrides)
+    drain(tuning(plan, output, device=device))
+    return run_folder(plan.recipe, output) / f"{plan.recipe.name}.safetensors"
+
+
+def tuning(
+    plan: Tuning, output: Path | None = None, *, device: str = "auto"
+) -> Generator[Event, None, None]:
+    """Tune as planned, yielding events; close the generator to stop and save."""
+    folder = run_folder(plan.recipe, output)
+    events = run_tuning(plan, folder, device=models.resolve_device(device))
+    yield from logged(events, folder, list(plan.recipe.losses))
+
+
+def resumed_tuning(folder: Path, *, device: str = "auto") -> Generator[Event, None, None]:
+    """Go on with the fine-tuning in a folder, yielding events."""
+    yield from logged(resume_tuning(folder, device=models.resolve_device(device)), folder, ())
+
+
+def checking(
+    recipe: TrainingRecipe, output: Path | None = None, *, device: str = "auto"
+) -> Generator[Event, None, CheckReport]:
+    """Check all that a run needs before its first step; the report is the generator's value."""
+    return check_run(recipe, run_folder(recipe, output), models.resolve_device(device))
+
+
+def studying(
+    study: StudyRecipe, folder: Path, *, device: str = "auto"
+) -> Generator[Event, None, list[Arm]]:
+    """Run a study, or go on with it; what was found is the generator's value."""
+    return run_study(study, folder, models.resolve_device(device))
 
 
 def run_folder(recipe: TrainingRecipe, output: Path | None) -> Path:
@@ -158,21 +238,14 @@ def evaluate(
 ) -> Evaluation:
     """Measure a model on a data set by name below `data_root`, or on a folder of pairs.
 
-    Without a protocol it is the set's own; the result carries it.
+    Without a protocol it is the set's own; the result carries it. `is_complete` and `coverage` of
+    the result say whether all pairs of the set were there.
     """
     chosen = get_protocol(protocol) if protocol else None
     subject = choose_subject(dataset, data_root=data_root, protocol=chosen)
-    restorer = Restorer(choose_model(task, model, device=device))
-    return drain(
-        measure_pairs(
-            subject.pairs,
-            restorer.restore_tensor,
-            subject.protocol,
-            model=restorer.model.card.name,
-            dataset=subject.dataset,
-            whole=subject.whole,
-        )
-    )
+    loaded = choose_model(task, model, device=device)
+    candidate = Candidate(loaded.card.name, loaded.card.name, loaded)
+    return drain(Series([subject], [candidate]).run())[0]
 
 
 def list_models() -> list[str]:
@@ -180,9 +253,10 @@ def list_models() -> list[str]:
     return [path.stem for path in hub.embedded()]
 
 
-def list_datasets() -> list[str]:
-    """Names of the data sets that `evaluate` knows."""
-    return sorted(DATASETS)
+def list_datasets(task: Task | str | None = None) -> list[str]:
+    """Names of the data sets that `evaluate` knows, all or those of a task."""
+    wanted = None if task is None else _known_task(task)
+    return sorted(name for name, row in DATASETS.items() if wanted in (None, row.task))
 
 
 def list_tasks() -> list[str]:

@@ -6,8 +6,10 @@ same stream. `cli.render` draws them, `--json` prints them as lines.
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 
@@ -85,6 +87,41 @@ class PairMeasured(Event):
 
 
 @dataclass(frozen=True)
+class WeightsLoaded(Event):
+    """Weights of a file went into a net that need not be the same.
+
+    `loaded` counts tensors; `reinitialised` are those of the net that keep their random values,
+    each with the reason; `dropped` are those of the file that the net does not have.
+    """
+
+    loaded: int
+    reinitialised: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tuned(Event):
+    """A fine-tuning ended; `before` and `after` are of the same validation."""
+
+    path: Path
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class TrialDone(Event):
+    """One run of a study; `value` is None where the training diverged."""
+
+    arm: str
+    """The values of the scientific hyper-parameters."""
+    run: str
+    settings: Mapping[str, object]
+    """The nuisance hyper-parameters."""
+    value: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
 class StepDone(Event):
     """One optimiser step of a training run."""
 
@@ -93,6 +130,8 @@ class StepDone(Event):
     losses: Mapping[str, float]
     lr: float
     seconds: float
+    samples: int = 0
+    """Examples in the step, those of all processes."""
 
 
 @dataclass(frozen=True)
@@ -119,3 +158,19 @@ class Finished(Event):
     skipped: int
     failed: int
     seconds: float
+
+
+def as_line(event: Event) -> str:
+    """Put an event in one line of JSON; numbers that are not finite become null."""
+    values = {each.name: _plain(getattr(event, each.name)) for each in fields(event)}
+    return json.dumps({"event": type(event).__name__, **values}, allow_nan=False)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, bool | int | str | None) else str(value)

@@ -5,11 +5,13 @@ from typing import Annotated
 import typer
 
 from restorekit import __version__
-from restorekit.cli import models
+from restorekit.cli import datasets, metrics, models, runs
 from restorekit.cli.degrade import degrade
 from restorekit.cli.eval import evaluate
 from restorekit.cli.failures import CommandGroup
+from restorekit.cli.finetune import finetune
 from restorekit.cli.restore import restore
+from restorekit.cli.study import study
 from restorekit.cli.train import train
 
 app = typer.Typer(
@@ -22,9 +24,14 @@ app = typer.Typer(
 )
 app.command()(restore)
 app.command()(train)
+app.command()(finetune)
+app.command()(study)
 app.command("eval")(evaluate)
 app.command()(degrade)
 app.add_typer(models.app, name="models")
+app.add_typer(datasets.app, name="datasets")
+app.add_typer(metrics.app, name="metrics")
+app.add_typer(runs.app, name="runs")
 
 
 def _show_version(asked: bool) -> None:

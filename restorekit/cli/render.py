@@ -4,9 +4,6 @@ On a terminal: bars that move, and a line for each thing done. Elsewhere: the li
 and failures on stderr. For programs: one JSON object a line.
 """
 
-import dataclasses
-import json
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +21,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from restorekit.cli.live import label, training_screen
 from restorekit.events import (
     Event,
     FileDone,
@@ -36,22 +34,37 @@ from restorekit.events import (
     Started,
     StepDone,
     TileDone,
+    TrialDone,
+    Tuned,
     Validated,
     Warned,
+    WeightsLoaded,
+    as_line,
 )
 
 Show = Callable[[Event], None]
 
 _STEP_SECONDS = 10
 """A log gets a line about the steps of a training this often."""
-_STYLES = {Warned: "yellow", FileFailed: "red", FileSkipped: "dim", Finished: "bold"}
+_STYLES = {
+    Warned: "yellow",
+    FileFailed: "red",
+    FileSkipped: "dim",
+    Finished: "bold",
+    Tuned: "bold",
+}
+_KEYS_SHOWN = 8
+"""So many tensors that did not fit are named."""
 
 
-def render(events: Iterable[Event], *, as_json: bool = False) -> int:
-    """Show events as they come, what failed once more at the end; return how many files failed."""
+def render(events: Iterable[Event], *, as_json: bool = False, training: bool = False) -> int:
+    """Show events as they come, what failed once more at the end; return how many files failed.
+
+    On a terminal a `training` is one table that is kept up to date.
+    """
     failed: list[FileFailed] = []
     done = 0
-    with _json_lines() if as_json else _screen() as show:
+    with _json_lines() if as_json else _screen(training) as show:
         for event in events:
             show(event)
             done += isinstance(event, FileDone | FileSkipped)
@@ -77,6 +90,13 @@ def describe(event: Event) -> str | None:
             return f"failed: {place}{event.error}"
         case PairMeasured():
             return f"{event.name}  {_numbers(event.values)}"
+        case Finished():
+            return _sum_up(event)
+    return _describe_training(event)
+
+
+def _describe_training(event: Event) -> str | None:
+    match event:
         case StepDone():
             return f"step {event.step}/{event.total}  {_numbers(event.losses)}  lr {event.lr:.2e}"
         case Validated():
@@ -84,27 +104,40 @@ def describe(event: Event) -> str | None:
             return f"step {event.step}: {_numbers(event.values)}{best}"
         case Saved():
             return f"saved {event.path}"
-        case Finished():
-            return _sum_up(event)
+        case WeightsLoaded():
+            return _weights(event)
+        case TrialDone():
+            value = "diverged" if event.value is None else f"{event.value:.4f}"
+            settings = "  ".join(f"{key} {_short(each)}" for key, each in event.settings.items())
+            return f"{event.arm}  {event.run}: {value}  {settings}  {duration(event.seconds)}"
+        case Tuned():
+            return f"{event.path}\n  {_changes(event.before, event.after)}"
     return None
 
 
-def as_line(event: Event) -> str:
-    """Put an event in one line of JSON; numbers that are not finite become null."""
-    fields = {field.name: _plain(getattr(event, field.name)) for field in dataclasses.fields(event)}
-    return json.dumps({"event": type(event).__name__, **fields}, allow_nan=False)
+def _styled(event: Event) -> Text | None:
+    line = describe(event)
+    return None if line is None else Text(line, _STYLES.get(type(event), ""))
 
 
 @contextmanager
 def _json_lines() -> Iterator[Show]:
-    yield lambda event: typer.echo(as_line(event))
+    def show(event: Event) -> None:
+        if type(event) is not Event:  # a pause to stop at, which says nothing
+            typer.echo(as_line(event))
+
+    yield show
 
 
 @contextmanager
-def _screen() -> Iterator[Show]:
+def _screen(training: bool) -> Iterator[Show]:
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
         yield _Lines()
+        return
+    if training:
+        with training_screen(console, _styled) as show:
+            yield show
         return
     with _progress(console) as progress:
         yield _Bars(progress)
@@ -154,9 +187,9 @@ class _Bars:
 
     def __call__(self, event: Event) -> None:
         self._move(event)
-        line = None if isinstance(event, StepDone | PairMeasured) else describe(event)
+        line = None if isinstance(event, StepDone | PairMeasured) else _styled(event)
         if line is not None:
-            self._progress.console.print(Text(line, _STYLES.get(type(event), "")))
+            self._progress.console.print(line)
 
     def _move(self, event: Event) -> None:
         match event:
@@ -177,7 +210,7 @@ class _Bars:
                 self._progress.update(
                     self._job, completed=event.step, description=_numbers(event.losses)
                 )
-            case FileDone() | FileSkipped() | FileFailed() | PairMeasured():
+            case FileDone() | FileSkipped() | FileFailed() | PairMeasured() | TrialDone():
                 self._finish_item()
             case Finished() if self._job is not None:
                 self._progress.remove_task(self._job)
@@ -196,6 +229,30 @@ def _facts(event: FileDone) -> str:
     return ", ".join([*([" x ".join(size)] if size else []), f"{event.seconds:.1f} s"])
 
 
+def _weights(event: WeightsLoaded) -> str:
+    lines = [f"{event.loaded} tensors of the file loaded"]
+    for keys, what in (
+        (event.reinitialised, "tensors of the net stay random"),
+        (event.dropped, "tensors of the file dropped"),
+    ):
+        if keys:
+            more = [f"... and {len(keys) - _KEYS_SHOWN} more"] if len(keys) > _KEYS_SHOWN else []
+            lines += [f"{len(keys)} {what}:", *(f"  {key}" for key in [*keys[:_KEYS_SHOWN], *more])]
+    return "\n".join(lines)
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _changes(before: Mapping[str, float], after: Mapping[str, float]) -> str:
+    return ", ".join(
+        f"{label(name)} {before[name]:.4g} before tuning, {after[name]:.4g} after"
+        for name in after
+        if name in before and not name.startswith("degraded")
+    )
+
+
 def _numbers(values: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
 
@@ -203,22 +260,13 @@ def _numbers(values: Mapping[str, float]) -> str:
 def _sum_up(event: Finished) -> str:
     counts = {"done": event.done, "skipped": event.skipped, "failed": event.failed}
     said = [f"{count} {word}" for word, count in counts.items() if count or word == "done"]
-    return f"{', '.join(said)} in {_duration(event.seconds)}"
+    return f"{', '.join(said)} in {duration(event.seconds)}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Say how long that is: 3.2 s, 4 min 5 s or 2 h 10 min."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value if isinstance(value, bool | int | str | None) else str(value)

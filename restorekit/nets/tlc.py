@@ -83,7 +83,8 @@ def spread(means: Tensor, onto: Tensor, axes: tuple[int, int] = SPATIAL) -> Tens
     for into_rows, from_rows in _bands(onto.shape[rows], means.shape[rows]):
         target, source = onto.narrow(rows, *into_rows), means.narrow(rows, *from_rows)
         for into, taken in _bands(onto.shape[columns], means.shape[columns]):
-            target.narrow(columns, *into).copy_(source.narrow(columns, *taken))
+            part = target.narrow(columns, *into)
+            part.copy_(source.narrow(columns, *taken).expand_as(part))
     return onto
 
 
