@@ -22,8 +22,18 @@ from torch import Tensor, nn
 FOLDER = Path(__file__).parent / "golden"
 
 # What training starts at zero would hide its branch from a test.
-ZERO_AT_START = ("gamma", "beta", "lamb_l", "lamb_h", "fscale_d", "fscale_h", "h", "l")
-ONE_AT_START = ("weight", "temperature")
+ZERO_AT_START = (
+    "gamma",
+    "beta",
+    "lamb_l",
+    "lamb_h",
+    "fscale_d",
+    "fscale_h",
+    "h",
+    "l",
+    "inside_all",
+)
+ONE_AT_START = ("weight", "temperature", "beta")
 
 Draw = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -113,9 +123,11 @@ def _scaling(key: str, shape: Sequence[int], gain: float) -> Callable[[Draw], Dr
     kind = key.rpartition(".")[2]
     if kind == "running_var":
         return lambda noise: 1 + 0.1 * np.abs(noise)
-    if kind in ZERO_AT_START:
+    # ConvIR's three-dimensional beta starts at one, NAFNet's four-dimensional one at zero.
+    starts_at_one = kind == "temperature" or (kind == "beta" and len(shape) == 3)
+    if kind in ZERO_AT_START and not starts_at_one:
         return lambda noise: 0.5 * noise
-    if len(shape) < 2 or kind == "temperature":
+    if len(shape) < 2 or starts_at_one:
         return lambda noise: (1 if kind in ONE_AT_START else 0) + 0.1 * noise
     # The softmax in front of this one divides by twice the channels.
     lift = shape[1] if key.endswith("modulate.out.weight") else 1

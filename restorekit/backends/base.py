@@ -29,6 +29,17 @@ class Capabilities:
     """The net averages over the whole picture, so a tile of it is not the same as the whole."""
     train_size: int = 256
     """Height and width of the crops the published weights were trained on, in pixels."""
+    window: int | None = None
+    """Side of the windows that statistics of larger pictures are taken over, in pixels.
+
+    None is `train_size`.
+    """
+    overlap: int | None = None
+    """Pixels that neighbouring tiles share, by the reach of the net; None is 32, or half of
+    `train_size` with global statistics.
+    """
+    hidden_bytes: int = 0
+    """Memory for each pixel of the input that is taken beside tensors, where none shows."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,10 @@ class Backend:
     infer: str
     """The function from a state dict to the constructor's arguments."""
     keys: tuple[str, ...]
-    """The state-dict keys that tell this net from others; all must be there."""
+    """The state-dict keys that tell this net from others; all must be there.
+
+    None for a method that has no weights: it is a model by its own name.
+    """
     capabilities: Capabilities
     tasks: tuple[Task, ...]
     """The tasks that published weights exist for."""
@@ -56,6 +70,8 @@ class Backend:
     """Which of the net's outputs is the restored picture."""
     assumed: tuple[str, ...] = ()
     """The constructor's arguments that leave no trace in the weights; `infer` guesses them."""
+    noise_map: bool = False
+    """One input channel more than the net gives out is a noise map, which the net adds itself."""
     adopt: str = ""
     """The function from a state dict in another program's layout to that of `net`.
 
@@ -69,7 +85,7 @@ class Backend:
         net cannot be imported.
         """
         net = self._resolve(self.net)
-        accepted = inspect.signature(net).parameters
+        accepted = self.arguments()
         unknown = [key for key in config if key not in accepted]
         if unknown:
             raise UsageError(
@@ -96,23 +112,44 @@ class Backend:
 
     def matches(self, keys: Collection[str]) -> bool:
         """Whether all signature keys are among `keys`; a match can still turn out to misfit."""
-        return all(key in keys for key in self.keys)
+        return not self.weightless and all(key in keys for key in self.keys)
+
+    @property
+    def weightless(self) -> bool:
+        """Whether this is a method and no net: nothing of it is ever in a file."""
+        return not self.keys
+
+    def about(self) -> str:
+        """Say what a method does: the first paragraph of its description."""
+        text = inspect.cleandoc(self._resolve(self.net).__doc__)
+        return text.partition("\n\n")[0]
+
+    def explained(self) -> list[str]:
+        """Say of each parameter of a method its default, its unit and its range."""
+        described: Mapping[str, str] = self._resolve(self.net).explain()
+        return [f"{name}: {text}" for name, text in described.items()]
+
+    def arguments(self) -> Mapping[str, Any]:
+        """Map the constructor's arguments to their defaults."""
+        parameters = inspect.signature(self._resolve(self.net)).parameters
+        return {name: parameter.default for name, parameter in parameters.items()}
 
     def scale(self, config: Mapping[str, Any]) -> int:
         """How many times larger the restored picture is."""
         return self._argument("scale", config, otherwise=1)
 
     def channels(self, config: Mapping[str, Any]) -> int:
-        """How many channels the net takes, noise maps and the like included."""
-        return self._argument("in_channels", config, otherwise=3)
+        """How many channels a picture must have for the net."""
+        channels = self._argument("in_channels", config, otherwise=3)
+        with_map = channels - 1 == self._argument("out_channels", config, otherwise=channels)
+        return channels - (self.noise_map and with_map)
 
     def multiple(self, config: Mapping[str, Any]) -> int:
         """What height and width must be multiples of."""
         return self.capabilities.multiple * int(config.get("unshuffle", 1))
 
     def _argument(self, name: str, config: Mapping[str, Any], otherwise: int) -> int:
-        parameter = inspect.signature(self._resolve(self.net)).parameters.get(name)
-        return int(config.get(name, parameter.default if parameter else otherwise))
+        return int(config.get(name, self.arguments().get(name, otherwise)))
 
     def _resolve(self, reference: str) -> Any:  # noqa: ANN401
         module, _, attribute = reference.partition(":")

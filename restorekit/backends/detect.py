@@ -70,7 +70,7 @@ def detect(
     Raises UnknownNetError with the nearest backends: how many keys match, which are missing,
     unexpected or of another shape.
     """
-    backends = list(registry or default_registry())
+    backends = [b for b in registry or default_registry() if not b.weightless]
     adopted = {backend.name: _try_adopt(backend, state) for backend in backends}
     candidates = [backend for backend in backends if backend.matches(adopted[backend.name])]
     fits = [_try_fit(backend, adopted[backend.name]) for backend in candidates]

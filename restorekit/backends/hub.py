@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from restorekit.backends.card import read_card
+from restorekit.backends.methods import Method, find_method, method_names
 from restorekit.errors import UnknownNameError, UsageError
 from restorekit.types import Task
 
@@ -24,11 +25,20 @@ def embedded() -> list[Path]:
     return sorted(weights_folder().glob("*.safetensors"))
 
 
+def find_model(name_or_path: str | Path) -> Path | Method:
+    """Find the file of a model, or a method, which has none. Raises as `find_checkpoint`."""
+    name = str(name_or_path)
+    method = find_method(name)
+    if method is None or name in {path.stem for path in embedded()}:
+        return find_checkpoint(name_or_path)
+    return method
+
+
 def find_checkpoint(name_or_path: str | Path) -> Path:
     """Find the file of an embedded model or take a path as it is.
 
     Raises UnknownNameError with the nearest names, or UsageError when it looks like a path and is
-    not a file.
+    not a file, or is a method without weights.
     """
     names = {path.stem: path for path in embedded()}
     if (known := names.get(str(name_or_path))) is not None:
@@ -40,7 +50,9 @@ def find_checkpoint(name_or_path: str | Path) -> Path:
         raise UsageError(f"{path}: is a folder; name the checkpoint file in it")
     if len(path.parts) > 1 or path.suffix.lower() in SUFFIXES:
         raise UsageError(f"{path}: no such checkpoint file")
-    raise UnknownNameError("model", str(name_or_path), names)
+    if find_method(str(name_or_path)):
+        raise UsageError(f"'{name_or_path}' is a method without weights and has no file")
+    raise UnknownNameError("model", str(name_or_path), [*names, *method_names()])
 
 
 def for_task(task: Task | str) -> Path:

@@ -17,7 +17,14 @@ import torch
 from torch import Tensor
 
 from restorekit.backends.base import Backend
-from restorekit.backends.card import CARD_KEY, Card, check_file, plain_config, read_header
+from restorekit.backends.card import (
+    CARD_KEY,
+    Card,
+    ConfigValue,
+    check_file,
+    plain_config,
+    read_header,
+)
 from restorekit.backends.checkpoint import (
     Checkpoint,
     check_finite,
@@ -27,7 +34,8 @@ from restorekit.backends.checkpoint import (
 )
 from restorekit.backends.detect import detect
 from restorekit.backends.pickles import unsafe_globals
-from restorekit.errors import CheckpointError, UnknownNetError, UnsafePickleError
+from restorekit.backends.registry import default_registry
+from restorekit.errors import CheckpointError, UnknownNetError, UnsafePickleError, UsageError
 
 State = dict[str, Tensor]
 
@@ -110,14 +118,36 @@ def read_any(path: Path | str, known: Mapping[str, Any] | None = None) -> Checkp
     """Open one of our checkpoints, or a foreign file with a card made from what it tells.
 
     `known` are arguments of the net that the caller knows better: they leave no trace in weights.
+    Raises UsageError for other arguments.
     """
     path = Path(path)
     if sniff(path) is Format.SAFETENSORS and CARD_KEY in read_header(path).metadata:
         ours = read_checkpoint(path)
-        config = {**ours.card.config, **plain_config(known or {})}
-        return replace(ours, card=ours.card.model_copy(update={"config": config}))
+        return replace(ours, card=_told(path, ours.card, known)) if known else ours
     foreign = _open(path, known)
     return Checkpoint(_card_for(path, foreign), foreign.state, foreign.notes)
+
+
+def _told(path: Path, card: Card, known: Mapping[str, Any]) -> Card:
+    backend = default_registry().get(card.backend)
+    config = {**card.config, **_checked(path, backend, card.config, known)}
+    return card.model_copy(update={"config": config, "scale": backend.scale(config)})
+
+
+def _checked(
+    path: Path, backend: Backend, config: Mapping[str, Any], known: Mapping[str, Any]
+) -> dict[str, ConfigValue]:
+    """Refuse what the weights tell better, or what this form of the net does not have."""
+    free = [key for key in backend.assumed if key in config]
+    if wrong := [key for key in known if key not in free]:
+        raise UsageError(
+            f"{path}: {', '.join(wrong)} cannot be set for this {backend.name}; "
+            + (f"what can is {', '.join(free)}" if free else "its weights tell all there is")
+        )
+    for key, value in known.items():
+        if isinstance(value, str) != isinstance(config[key], str):
+            raise UsageError(f"{path}: {key}={value}: give a value such as {config[key]}")
+    return plain_config(known)
 
 
 def read_weights(path: Path) -> Weights:
@@ -231,6 +261,8 @@ def _unwrap(path: Path, content: object, notes: list[str]) -> State:
             f"{path}: holds a {type(content).__name__} and not a dict of weights; "
             "save model.state_dict()"
         )
+    if _is_numbered(content):
+        return {f"{number}.{key}": v for number, net in content.items() for key, v in net.items()}
     tensors = {k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, Tensor)}
     inner = {k: v for k, v in content.items() if isinstance(v, Mapping) and v}
     if (name := _choose(inner)) and "param_groups" not in content:
@@ -240,6 +272,19 @@ def _unwrap(path: Path, content: object, notes: list[str]) -> State:
         raise CheckpointError(f"{path}: {_why_no_weights(content, inner)}")
     _note_left_out(notes, "took the tensors", [k for k in content if k not in tensors])
     return tensors
+
+
+def _is_numbered(content: Mapping[Any, Any]) -> bool:
+    """Whether a file holds several nets, numbered from 0 on."""
+    numbers = [str(index) for index in range(len(content))]
+    return (
+        len(numbers) > 1
+        and [*map(str, content)] == numbers
+        and all(
+            isinstance(net, Mapping) and net and all(isinstance(v, Tensor) for v in net.values())
+            for net in content.values()
+        )
+    )
 
 
 def _choose(inner: Mapping[object, Mapping[object, object]]) -> str | None:
@@ -294,9 +339,10 @@ def _open(path: Path, known: Mapping[str, Any] | None = None) -> _Foreign:
         except UnknownNetError as error:
             first_error = first_error or error
         else:
-            notes = [*weights.notes, *taken, *_assumptions(backend, config, known or {})]
+            told = _checked(path, backend, config, known or {})
+            notes = [*weights.notes, *taken, *_assumptions(backend, config, told)]
             ours = dict(backend.adopted(state))
-            return _Foreign(backend, {**config, **(known or {})}, ours, tuple(notes))
+            return _Foreign(backend, {**config, **told}, ours, tuple(notes))
     raise UnknownNetError(f"{path}: {first_error}")
 
 
@@ -316,7 +362,9 @@ def _readings(state: State) -> Iterator[tuple[State, list[str]]]:
 def _assumptions(
     backend: Backend, config: Mapping[str, Any], known: Mapping[str, Any]
 ) -> list[str]:
-    guessed = ", ".join(f"{key}={config[key]}" for key in backend.assumed if key not in known)
+    guessed = ", ".join(
+        f"{key}={config[key]}" for key in backend.assumed if key in config and key not in known
+    )
     return [f"assumed {guessed}: the weights do not tell"] if guessed else []
 
 

@@ -1,6 +1,7 @@
 """A loaded, callable checkpoint."""
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from restorekit.backends.base import Backend
-from restorekit.backends.card import Card
-from restorekit.backends.hub import find_checkpoint
+from restorekit.backends.card import Card, plain_config
+from restorekit.backends.hub import find_model
 from restorekit.backends.legacy import read_any
+from restorekit.backends.methods import Method
 from restorekit.backends.registry import default_registry
 from restorekit.errors import UsageError
 from restorekit.ops.pad import pad_to_multiple
@@ -41,7 +43,7 @@ class Model:
 
     @property
     def channels(self) -> int:
-        """How many channels a picture must have, noise maps and the like included."""
+        """How many channels a picture must have."""
         return self.backend.channels(self.card.config)
 
     @property
@@ -82,7 +84,7 @@ class Model:
         dtype = getattr(torch, chosen)
         lowered = torch.autocast(self.device.type, dtype, enabled=chosen is not Precision.FLOAT32)
         with torch.inference_mode(), lowered:
-            restored = self._picture(self.net(padded))
+            restored = self.picture(self.net(padded))
             return restored[..., : height * self.scale, : width * self.scale].float()
 
     def _check(self, x: Tensor) -> None:
@@ -95,23 +97,33 @@ class Model:
         if not x.is_floating_point():
             raise UsageError(f"{self.card.name} takes floats in [0, 1], got {x.dtype}")
 
-    def _picture(self, outputs: Any) -> Tensor:  # noqa: ANN401
+    def picture(self, outputs: Any) -> Tensor:  # noqa: ANN401
+        """Take the restored picture out of what the net returns."""
         index = {"tensor": ..., "first": 0, "last": -1}[self.backend.result]
         picture: Tensor = outputs[index]
         return picture
 
 
-def load_model(name_or_path: str | Path, *, device: str | torch.device = "auto") -> Model:
-    """Load an embedded model by name, or any checkpoint file, ours or of others.
+def load_model(
+    name_or_path: str | Path,
+    *,
+    device: str | torch.device = "auto",
+    settings: Mapping[str, Any] | None = None,
+) -> Model:
+    """Load an embedded model or a method by name, or any checkpoint file, ours or of others.
 
-    What was left out of a foreign file or assumed is said in a warning. Raises UnknownNameError,
-    UsageError or CheckpointError; what cannot be loaded strictly is not loaded at all.
+    `settings` are parameters of a method, or what the weights of a net do not tell, such as the
+    `sigma` of a denoiser. What was left out of a foreign file or assumed is said in a warning.
+    Raises UnknownNameError, UsageError or CheckpointError; what cannot be loaded strictly is not
+    loaded at all.
     """
     place = resolve_device(device)
-    path = find_checkpoint(name_or_path)
-    checkpoint = read_any(path)
+    found = find_model(name_or_path)
+    if not isinstance(found, Path):
+        return _set(str(name_or_path), found, settings or {}, place)
+    checkpoint = read_any(found, settings)
     for note in checkpoint.notes:
-        warnings.warn(f"{path}: {note}", stacklevel=2)
+        warnings.warn(f"{found}: {note}", stacklevel=2)
     card = checkpoint.card
     backend = default_registry().get(card.backend)
     net = backend.build(**card.config)
@@ -119,6 +131,24 @@ def load_model(name_or_path: str | Path, *, device: str | torch.device = "auto")
     # Convolutions run 1.4 times faster in this layout, on CPUs too.
     net = net.eval().to(place).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Model(net, card, backend, place)
+
+
+def _set(name: str, method: Method, settings: Mapping[str, Any], place: torch.device) -> Model:
+    backend, named = method
+    if twice := [key for key in settings if key in named]:
+        raise UsageError(f"'{name}' sets {', '.join(twice)} already; set it once")
+    config = {**backend.arguments(), **named, **settings}
+    net = backend.build(**config)
+    card = Card(
+        name=name,
+        backend=backend.name,
+        config=plain_config(config),
+        task=backend.tasks[0],
+        scale=backend.scale(config),
+        licence=backend.licence,
+        source=backend.paper,
+    )
+    return Model(net.eval(), card, backend, place)
 
 
 def build_net(backend: str, **config: Any) -> nn.Module:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""Backends by name: the ones of the table and those of installed packages."""
+"""Backends by name: those of the two tables, nets and methods, and those of installed packages."""
 
 import warnings
 from collections.abc import Iterable, Iterator
@@ -6,6 +6,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from restorekit.backends.base import Backend
+from restorekit.backends.methods import METHODS
 from restorekit.backends.table import BACKENDS
 from restorekit.errors import UnknownNameError, UsageError
 
@@ -49,8 +50,8 @@ class Registry:
 
 @cache
 def default_registry() -> Registry:
-    """Make the registry of the table and the entry points; a broken entry point only warns."""
-    registry = Registry(BACKENDS)
+    """Make the registry of the tables and the entry points; a broken entry point only warns."""
+    registry = Registry((*BACKENDS, *METHODS))
     for point in entry_points(group=GROUP):
         _add_entry_point(registry, point)
     return registry

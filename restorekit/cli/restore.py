@@ -26,7 +26,15 @@ Output = Annotated[
 TaskName = Annotated[Task | None, typer.Option(help="What to do, by the embedded model.")]
 ModelName = Annotated[
     str | None,
-    typer.Option(metavar="NAME|FILE", help="An embedded model by name, or a checkpoint."),
+    typer.Option(metavar="NAME|FILE", help="A model or method of 'models list', or a checkpoint."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Tell the model something, such as sigma=15 (noise, in 1/255); see 'models show'.",
+    ),
 ]
 Tile = Annotated[
     str, typer.Option(metavar="auto|N|0", help="Side of the tiles in pixels; 0 is no tiles.")
@@ -36,6 +44,9 @@ Overlap = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ...")]
 Arithmetic = Annotated[Precision, typer.Option(help="The arithmetic of the net.")]
+Engine = Annotated[
+    str | None, typer.Option(help="What runs the net: torch, onnxruntime or openvino.")
+]
 Strength = Annotated[
     float, typer.Option(min=0, max=1, help="How much of the restored picture to mix in.")
 ]
@@ -62,10 +73,12 @@ def restore(
     output: Output = None,
     task: TaskName = None,
     model: ModelName = None,
+    settings: Settings = None,
     tile: Tile = "auto",
     overlap: Overlap = None,
     device: Device = "auto",
     precision: Arithmetic = Precision.AUTO,
+    engine: Engine = None,
     strength: Strength = 1.0,
     ensemble: Ensemble = False,
     compare: Compare = False,
@@ -79,6 +92,7 @@ def restore(
     """Restore pictures; depth, transparency, colour profile and EXIF are kept."""
     from restorekit import api
     from restorekit.cli.render import render
+    from restorekit.cli.settings import parse_settings
     from restorekit.inference.jobs import check_destinations, run_jobs
     from restorekit.inference.pipeline import Restorer
 
@@ -87,7 +101,9 @@ def restore(
     policy = {"compare": compare, "overwrite": overwrite, "skip_existing": skip_existing}
     check_destinations(jobs, **policy)
     restorer = Restorer(
-        api.choose_model(task, model, device=device),
+        api.choose_model(
+            task, model, device=device, settings=parse_settings(settings or []), engine=engine
+        ),
         tile=side,
         overlap=overlap,
         precision=precision,

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from restorekit.backends.base import Capabilities
+from restorekit.backends.engines import Exported
 from restorekit.backends.model import Model
 from restorekit.errors import UsageError
 from restorekit.events import TileDone, Warned
@@ -64,6 +66,12 @@ class Restorer:
         Where the model enlarges, alpha is enlarged too; else it keeps its bytes. Strength 0 returns
         the picture itself.
         """
+        if self.model.channels not in (1, 3):
+            raise UsageError(
+                f"{self.model.card.name} takes {self.model.channels} channels at once, such as the "
+                "left and the right view of a dual-pixel sensor, and no single picture; give "
+                "Restorer.restore_tensor a tensor of them"
+            )
         scale = self.model.scale
         if self.strength == 0 and scale == 1:
             return image
@@ -104,10 +112,9 @@ class Restorer:
     ) -> Events:
         model = self._model_for(picture)
         able = model.backend.capabilities
-        overlap = able.train_size // 2 if able.global_statistics else OVERLAP
         tiling = Tiling(
             tile=self._tile_for(picture),
-            overlap=overlap if self.overlap is None else self.overlap,
+            overlap=_overlap(able) if self.overlap is None else self.overlap,
             multiple=model.multiple,
             minimum=able.minimum,
             scale=model.scale,
@@ -125,6 +132,8 @@ class Restorer:
         if self.tile != "auto":
             return self.tile
         height, width = picture.rows.length, picture.columns.length
+        if self._fixed:
+            return self._window
         if height * width <= _NEVER_TILED:
             return 0
         return automatic_tile(
@@ -135,22 +144,40 @@ class Restorer:
             prefer_whole=self.model.backend.capabilities.global_statistics,
         )
 
+    @property
+    def _fixed(self) -> bool:
+        """Whether the statistics are global in a graph that cannot be told otherwise."""
+        able = self.model.backend.capabilities
+        return able.global_statistics and isinstance(self.model.net, Exported)
+
     def _model_for(self, picture: Box) -> Model:
-        size = self.model.backend.capabilities.train_size
-        fits = max(picture.rows.length, picture.columns.length) <= size
+        fits = max(picture.rows.length, picture.columns.length) <= self._window
         return self.model if fits else self._local
+
+    @property
+    def _window(self) -> int:
+        able = self.model.backend.capabilities
+        return able.train_size if able.window is None else able.window
 
     @cached_property
     def _local(self) -> Model:
-        """The model with statistics over windows of the size of its training crops."""
-        return _with_window(self.model, self.model.backend.capabilities.train_size)
+        """The model with statistics over windows, nearer to those that it was trained on."""
+        return _with_window(self.model, self._window)
 
     @cached_property
     def _footprint(self) -> Footprint:
         # A window of the usual size would cover the small pictures that are measured.
         model = _with_window(self.model, _PROBE_WINDOW)
         precision = model.precision(self.precision)
-        return measure(lambda x: model(x, precision=precision), model.channels)
+        seen = measure(lambda x: model(x, precision=precision), model.channels)
+        hidden = model.backend.capabilities.hidden_bytes
+        return replace(seen, per_pixel=seen.per_pixel + hidden)
+
+
+def _overlap(able: Capabilities) -> int:
+    if able.overlap is not None:
+        return able.overlap
+    return able.train_size // 2 if able.global_statistics else OVERLAP
 
 
 def _with_window(model: Model, side: int) -> Model:

@@ -7,9 +7,10 @@ batch norm of the training merged into the convolutions, and SaoYan/DnCNN-PyTorc
 batch norm and without biases.
 
 State-dict keys are KAIR's; `adopt` takes SaoYan's. Any height and width will do. Every net returns
-the restored picture. A noise level is the standard deviation of values in [0, 1].
+the restored picture. `sigma` is the standard deviation of the noise in units of 1/255.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,9 +19,11 @@ from torch import Tensor, nn
 
 from restorekit.nets.blocks import convolutions
 
-SIGMA = 25 / 255
-"""The noise level that a net assumes until it is told."""
+SIGMA = 25.0
+"""The noise level that a net assumes until it is told, in units of 1/255."""
 DILATIONS = (1, 2, 3, 4, 3, 2, 1)
+LEVEL_STEP = 2
+"""What the noise levels of neighbouring nets of an `IRCNNSet` differ by."""
 
 _BIASED_EPS = 1e-4
 _PLAIN_EPS = 1e-5
@@ -59,12 +62,15 @@ class FDnCNN(nn.Module):
         self, in_channels: int = 3, channels: int = 64, layers: int = 20, sigma: float = SIGMA
     ) -> None:
         super().__init__()
-        self.sigma = sigma
+        self.sigma = checked_sigma(sigma)
         self.model = row(in_channels + 1, in_channels, channels, layers)
 
-    def forward(self, x: Tensor, sigma: Tensor | float | None = None) -> Tensor:
-        """Map (N, in_channels, H, W) to the same shape; `sigma` expands to (N, 1, H, W)."""
-        return self.model(with_noise_map(x, self.sigma if sigma is None else sigma))
+    def forward(self, x: Tensor, level: Tensor | float | None = None) -> Tensor:
+        """Map (N, in_channels, H, W) to the same shape.
+
+        `level` is a noise level of values in [0, 1] and expands to (N, 1, H, W).
+        """
+        return self.model(with_noise_map(x, self.sigma / 255 if level is None else level))
 
 
 class IRCNN(nn.Module):
@@ -81,6 +87,28 @@ class IRCNN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, in_channels, H, W) to the same shape."""
         return x - self.model(x)
+
+
+class IRCNNSet(nn.Module):
+    """The nets of one of KAIR's files, one for each noise level 2, 4, 6 and so on.
+
+    The net for `sigma`, rounded up, restores the picture; `sigma` may be set at any time.
+    """
+
+    def __init__(
+        self, in_channels: int = 3, channels: int = 64, levels: int = 25, sigma: float = SIGMA
+    ) -> None:
+        super().__init__()
+        self.sigma = checked_sigma(sigma)
+        for level in range(levels):
+            self.add_module(str(level), IRCNN(in_channels, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, in_channels, H, W) to the same shape."""
+        nets = list(self.children())
+        level = min(max(math.ceil(self.sigma / LEVEL_STEP) - 1, 0), len(nets) - 1)
+        y: Tensor = nets[level](x)
+        return y
 
 
 def row(
@@ -110,9 +138,16 @@ def _conv(inner: int, outer: int, bias: bool = True, dilation: int = 1) -> nn.Co
     return conv
 
 
-def with_noise_map(x: Tensor, sigma: Tensor | float) -> Tensor:
+def checked_sigma(sigma: float) -> float:
+    """Return a noise level in units of 1/255; ValueError unless it is 0 to 255."""
+    if not 0 <= sigma <= 255:
+        raise ValueError(f"sigma is a noise level in units of 1/255, 0 to 255, got {sigma}")
+    return sigma
+
+
+def with_noise_map(x: Tensor, level: Tensor | float) -> Tensor:
     """Append a channel that holds the noise level, which expands to (N, 1, H, W)."""
-    levels = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
+    levels = torch.as_tensor(level, dtype=x.dtype, device=x.device)
     return torch.cat([x, levels.expand(x.shape[0], 1, *x.shape[2:])], 1)
 
 
@@ -158,3 +193,10 @@ def infer_ircnn(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Read the constructor's arguments off a state dict's shapes."""
     channels, in_channels = state["model.0.weight"].shape[:2]
     return {"in_channels": in_channels, "channels": channels}
+
+
+def infer_set(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Read the constructor's arguments off a state dict's shapes; `sigma` is the default."""
+    channels, in_channels = state["0.model.0.weight"].shape[:2]
+    levels = sum(key.endswith(".model.0.weight") for key in state)
+    return {"in_channels": in_channels, "channels": channels, "levels": levels, "sigma": SIGMA}

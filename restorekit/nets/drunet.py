@@ -2,8 +2,9 @@
 
 Zhang et al., "Plug-and-Play Image Restoration with Deep Denoiser Prior", TPAMI 2021. Published
 weights (KAIR and DPIR, MIT licence) take the picture and a noise map as the last input channel,
-have no biases and predict the picture itself. With `residual=True`, which is ours, the net adds its
-output to the picture and starts as the identity: the form of the small embedded models.
+have no biases and predict the picture itself. A picture without the map gets one of `sigma`, the
+standard deviation of the noise in units of 1/255. With `residual=True`, which is ours, the net adds
+its output to the picture and starts as the identity: the form of the small embedded models.
 
 State-dict keys are the authors'. Height and width must be multiples of 8.
 """
@@ -15,6 +16,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from restorekit.nets.dncnn import SIGMA, checked_sigma, with_noise_map
 
 LEVELS = 4
 
@@ -69,7 +72,8 @@ class DRUNet(nn.Module):
     """Four scales of residual blocks, joined by sums across the U.
 
     `widths` are the channels of the four scales. The noise map of the published models is an input
-    channel like any other. Raises ValueError for other than four widths.
+    channel like any other, one more than the net gives out; `sigma` may be set at any time. Raises
+    ValueError for other than four widths and for an impossible `sigma`.
     """
 
     residual: Tensor | None
@@ -82,8 +86,10 @@ class DRUNet(nn.Module):
         blocks: int = 4,
         residual: bool = False,
         bias: bool = False,
+        sigma: float = SIGMA,
     ) -> None:
         super().__init__()
+        self.sigma = checked_sigma(sigma)
         if len(widths) != LEVELS:
             raise ValueError(f"DRUNet has {LEVELS} scales, got widths {tuple(widths)}")
         self.m_head = nn.Conv2d(in_channels, widths[0], 3, padding=1, bias=bias)
@@ -99,7 +105,12 @@ class DRUNet(nn.Module):
             _start_near_identity(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, in_channels, H, W) to (N, out_channels, H, W); H and W multiples of 8."""
+        """Map (N, in_channels, H, W) to (N, out_channels, H, W); H and W multiples of 8.
+
+        The noise map may be left out.
+        """
+        if x.shape[1] == self.m_head.in_channels - 1 == self.m_tail.out_channels:
+            x = with_noise_map(x, self.sigma / 255)
         skips = [self.m_head(x)]
         for level in range(1, LEVELS):
             skips.append(self.get_submodule(f"m_down{level}")(skips[-1]))
@@ -113,11 +124,13 @@ class DRUNet(nn.Module):
 def infer_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Read the constructor's arguments off a state dict's shapes."""
     ends = [state[f"m_up{level}.0.weight"].shape for level in range(1, LEVELS)]
+    inner, outer = state["m_head.weight"].shape[1], state["m_tail.weight"].shape[0]
     return {
-        "in_channels": state["m_head.weight"].shape[1],
-        "out_channels": state["m_tail.weight"].shape[0],
+        "in_channels": inner,
+        "out_channels": outer,
         "widths": (*(inner for _, inner, *_ in ends), ends[-1][0]),
         "blocks": sum(k.startswith("m_body.") and k.endswith("res.0.weight") for k in state),
         "residual": "residual" in state,
         "bias": "m_head.bias" in state,
+        **({"sigma": SIGMA} if inner == outer + 1 else {}),
     }

@@ -5,8 +5,8 @@ Published weights (KAIR, MIT licence) predict the picture and have batch norm me
 port by Tassano et al. (IPOL 2019, GPL-3.0) predict the noise and have batch norm and no biases.
 
 State-dict keys are KAIR's; `adopt` takes the port's. Any height and width will do: odd ones are
-made even inside, by repeating the last row or column. A noise level is the standard deviation of
-values in [0, 1].
+made even inside, by repeating the last row or column. `sigma` is the standard deviation of the
+noise in units of 1/255.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from restorekit.nets.blocks import convolutions
-from restorekit.nets.dncnn import SIGMA, row, with_noise_map
+from restorekit.nets.dncnn import SIGMA, checked_sigma, row, with_noise_map
 
 FOLD = 2
 _PORT = "intermediate_dncnn.itermediate_dncnn."
@@ -39,16 +39,19 @@ class FFDNet(nn.Module):
         residual: bool = False,
     ) -> None:
         super().__init__()
-        self.sigma = sigma
+        self.sigma = checked_sigma(sigma)
         self.residual = residual
         folded = in_channels * FOLD**2
         self.model = row(folded + 1, folded, channels, layers, norm=residual, bias=not residual)
 
-    def forward(self, x: Tensor, sigma: Tensor | float | None = None) -> Tensor:
-        """Map (N, in_channels, H, W) to the same shape; a tensor `sigma` is (N, 1, 1, 1)."""
+    def forward(self, x: Tensor, level: Tensor | float | None = None) -> Tensor:
+        """Map (N, in_channels, H, W) to the same shape.
+
+        `level` is a noise level of values in [0, 1]; a tensor is (N, 1, 1, 1).
+        """
         height, width = x.shape[-2:]
         even = F.pad(x, (0, width % FOLD, 0, height % FOLD), mode="replicate")
-        level = self.sigma if sigma is None else sigma
+        level = self.sigma / 255 if level is None else level
         y = self.model(with_noise_map(F.pixel_unshuffle(even, FOLD), level))
         y = F.pixel_shuffle(y, FOLD)[..., :height, :width]
         return x - y if self.residual else y

@@ -39,8 +39,11 @@ def test_matches_only_with_all_signature_keys(drunet):
 
 
 def test_channels_and_scale_come_from_the_configuration_or_its_defaults(drunet):
-    assert drunet.channels({}) == 4
+    assert drunet.channels({}) == 3
     assert drunet.channels({"in_channels": 1}) == 1
+    assert drunet.channels({"in_channels": 2, "out_channels": 1}) == 1
+    assert drunet.channels({"in_channels": 3, "out_channels": 3}) == 3
+    assert default_registry().get("restormer").channels({"in_channels": 6}) == 6
     assert default_registry().get("prenet").channels({}) == 3
     assert (drunet.scale({}), drunet.scale({"scale": 4})) == (1, 4)
     assert default_registry().get("rrdbnet").scale({}) == 4

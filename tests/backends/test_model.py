@@ -10,6 +10,7 @@ from restorekit.backends.card import Card
 from restorekit.backends.checkpoint import write_checkpoint
 from restorekit.backends.model import build_net, load_model, resolve_device
 from restorekit.backends.registry import default_registry
+from restorekit.backends.table import BACKENDS
 from restorekit.errors import CheckpointError, UnknownNameError, UsageError
 from restorekit.types import Precision, Task
 
@@ -84,8 +85,9 @@ def test_refuses_what_is_no_picture_for_it(model, x, message):
 
 def test_lower_precision_only_where_the_backend_says_so(model):
     x = torch.rand(1, 3, 16, 16)
+    unable = replace(model, backend=replace(model.backend, capabilities=Capabilities(8, 8)))
     with pytest.raises(UsageError, match="drunet is not exact enough in bfloat16"):
-        model(x, precision=Precision.BFLOAT16)
+        unable(x, precision=Precision.BFLOAT16)
     able = replace(
         model, backend=replace(model.backend, capabilities=Capabilities(8, 8, bfloat16=True))
     )
@@ -102,15 +104,19 @@ def test_auto_precision_stays_float32_on_a_cpu(model):
 
 SMALL = {
     "sfnet": {"base": 16, "num_res": 1},
+    "fsnet": {"base": 16, "num_res": 4},
+    "convir": {"base": 16, "num_res": 1},
     "prenet": {"stages": 2, "channels": 4},
     "drunet": {"widths": (2, 2, 2, 2), "blocks": 1},
     "dncnn": {"channels": 4, "layers": 3},
     "fdncnn": {"channels": 4, "layers": 3},
     "ircnn": {"channels": 4},
+    "ircnn_set": {"channels": 4, "levels": 3},
     "ffdnet": {"channels": 4, "layers": 3},
     "rrdbnet": {"scale": 2, "channels": 4, "blocks": 1, "growth": 2, "unshuffle": 2},
     "srvgg": {"channels": 4, "convs": 1},
     "practice": {"channels": 4},
+    "refinement": {"method": "bicubic", "scale": 2, "channels": 4, "layers": 2},
     "srcnn": {"in_channels": 3, "channels": (4, 4)},
     "vdsr": {"in_channels": 3, "channels": 4, "layers": 3},
     "nafnet": {"width": 2, "encoder_blocks": (1, 1, 1, 1)},
@@ -120,7 +126,7 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("name", default_registry().names())
+@pytest.mark.parametrize("name", [backend.name for backend in BACKENDS])
 @pytest.mark.parametrize("size", [(1, 1), (21, 19)])
 def test_every_net_of_the_table_restores_any_size(tmp_path, name, size):
     state = build_net(name, **SMALL[name]).state_dict()
@@ -155,6 +161,57 @@ def test_what_is_assumed_of_a_foreign_file_is_warned_of(tmp_path):
     torch.save(build_net("prenet", channels=2).state_dict(), tmp_path / "net.pth")
     with pytest.warns(UserWarning, match="assumed stages=6, late=False"):
         load_model(tmp_path / "net.pth", device="cpu")
+
+
+@pytest.mark.parametrize("name", ["ffdnet", "fdncnn", "drunet"])
+def test_a_denoiser_is_told_the_noise_level(tmp_path, name):
+    torch.save(build_net(name, **SMALL[name]).state_dict(), tmp_path / "net.pth")
+    with pytest.warns(UserWarning, match=r"assumed sigma=25"):
+        usual = load_model(tmp_path / "net.pth", device="cpu")
+    told = load_model(tmp_path / "net.pth", device="cpu", settings={"sigma": 50})
+    assert (usual.net.sigma, told.net.sigma, told.card.config["sigma"]) == (25, 50, 50)
+    x = torch.rand(1, 3, 9, 9)
+    assert not torch.equal(usual(x), told(x))
+    write_checkpoint(tmp_path / "net.safetensors", told.net.state_dict(), told.card)
+    again = load_model(tmp_path / "net.safetensors", device="cpu", settings={"sigma": 25})
+    assert torch.equal(again(x), usual(x))
+
+
+def test_a_file_of_numbered_nets_is_one_model_told_by_the_noise_level(tmp_path):
+    nets = [build_net("ircnn", channels=4) for _ in range(25)]
+    numbered = {str(number): net.state_dict() for number, net in enumerate(nets)}
+    torch.save(numbered, tmp_path / "ircnn_color.pth")
+    x = torch.rand(1, 3, 9, 9)
+    # The levels are 2, 4 .. 50: 25 is left to the net for 26.
+    for sigma, number in [(25, 12), (1, 0), (2, 0), (2.5, 1), (50, 24), (75, 24)]:
+        model = load_model(tmp_path / "ircnn_color.pth", device="cpu", settings={"sigma": sigma})
+        with torch.inference_mode():
+            assert torch.allclose(model(x), nets[number](x), atol=1e-6)
+    write_checkpoint(tmp_path / "ours.safetensors", model.net.state_dict(), model.card)
+    again = load_model(tmp_path / "ours.safetensors", device="cpu", settings={"sigma": 25})
+    with torch.inference_mode():
+        assert torch.allclose(again(x), nets[12](x), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"width": 8}, "width cannot be set for this drunet; its weights tell all there is"),
+        ({"sigma": 15}, "sigma cannot be set for this drunet"),
+    ],
+)
+def test_only_what_the_weights_do_not_tell_can_be_set(path, settings, message):
+    with pytest.raises(UsageError, match=message):
+        load_model(path, settings=settings)
+
+
+@pytest.mark.parametrize(
+    ("sigma", "message"), [(300, "0 to 255, got 300"), ("much", "give a value such as 25")]
+)
+def test_an_impossible_noise_level_is_refused(tmp_path, sigma, message):
+    torch.save(build_net("ffdnet", **SMALL["ffdnet"]).state_dict(), tmp_path / "net.pth")
+    with pytest.raises(UsageError, match=message):
+        load_model(tmp_path / "net.pth", settings={"sigma": sigma})
 
 
 def test_nothing_is_loaded_with_random_weights(tmp_path, state):

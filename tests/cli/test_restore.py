@@ -68,6 +68,19 @@ def test_every_option_reaches_the_work(photo, checkpoint, tmp_path):
     assert difference.mean() == pytest.approx(5, abs=0.5)
 
 
+def test_a_method_without_weights_takes_its_settings(photo, tmp_path):
+    run(photo, "-o", tmp_path / "a.png", "--model", "median", "--set", "radius=2")
+    options = ["--task", "denoise", "--model", "median", "--set", "radius=1"]
+    result = run(photo, "-o", tmp_path / "b.png", *options)
+    assert result.exit_code == 0, result.output
+    wide, narrow = (read_image(tmp_path / name).pixels for name in ("a.png", "b.png"))
+    assert wide.std() < narrow.std() < read_image(photo).pixels.std()
+    run(photo, "-o", tmp_path / "large.png", "--model", "nearest-x2")
+    assert np.array_equal(
+        read_image(tmp_path / "large.png").pixels[::2, 1::2], read_image(photo).pixels
+    )
+
+
 def test_a_folder_with_a_bad_file_ends_with_exit_code_1(photo, checkpoint, tmp_path):
     (photo.parent / "empty.jpg").touch()
     below = photo.parent / "below" / "other.png"

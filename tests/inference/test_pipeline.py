@@ -206,3 +206,11 @@ def test_tiles_begin_in_the_phase_of_the_net(make_model):
     x = torch.rand(1, 3, 203, 117)
     at_once = Restorer(model, tile=0).restore_tensor(x)
     torch.testing.assert_close(Restorer(model, tile=64, overlap=16).restore_tensor(x), at_once)
+
+
+def test_a_net_that_takes_two_views_takes_no_single_picture(make_model):
+    restorer = Restorer(make_model(lambda x: x[:, :3], channels=6))
+    with pytest.raises(UsageError, match="takes 6 channels at once, such as the left and the righ"):
+        run(restorer, picture())
+    views = torch.rand(1, 6, 20, 24)
+    assert torch.equal(restorer.restore_tensor(views), views[:, :3])

@@ -41,6 +41,14 @@ def test_large_pictures_get_local_statistics_and_the_model_stays_as_it_was(make_
     assert next(restorer._local.net.parameters()) is net.weight
 
 
+def test_the_window_may_be_larger_than_the_training_crops(make_model):
+    model = make_model(Mean(), global_statistics=True, train_size=64, window=96)
+    restorer = Restorer(model)
+    assert restorer.restore_tensor(torch.rand(1, 3, 96, 96)).max() == 0
+    large = restorer.restore_tensor(torch.rand(1, 3, 96, 97))
+    assert large.unique().item() == pytest.approx(0.096)
+
+
 def test_statistics_that_were_chosen_before_are_kept(make_model):
     net = Mean()
     net.statistics = LocalStatistics(720, 1280, 80)

@@ -76,12 +76,12 @@ def test_a_relative_is_not_taken_for_a_dncnn(make):
 
 def test_the_noise_level_is_the_one_set_last():
     torch.manual_seed(0)
-    net = FDnCNN(1, channels=4, layers=3, sigma=0.1)
+    net = FDnCNN(1, channels=4, layers=3, sigma=25.5)
     x = torch.rand(2, 1, 5, 7)
     first = net(x)
     assert torch.equal(first, net(x, 0.1))
     assert torch.equal(first, net(x, torch.full((2, 1, 1, 1), 0.1)))
-    net.sigma = 0.2
+    net.sigma = 51
     assert torch.equal(net(x), net(x, 0.2))
     assert not torch.equal(net(x), first)
 

@@ -24,8 +24,25 @@ def test_agrees_with_the_published_code(name, channels):
 def test_configuration_is_read_off_the_weights(shape, residual, bias):
     net = DRUNet(**shape, residual=residual, bias=bias)
     config = infer_config(net.state_dict())
-    assert config == {**shape, "residual": residual, "bias": bias}
+    told = {"sigma": 25} if shape["in_channels"] > shape["out_channels"] else {}
+    assert config == {**shape, "residual": residual, "bias": bias, **told}
     assert spec_of(DRUNet(**config).state_dict()) == spec_of(net.state_dict())
+
+
+def test_a_picture_without_a_noise_map_gets_one():
+    torch.manual_seed(0)
+    net = DRUNet(**{**SMALL, "in_channels": 4}, sigma=51)
+    x = torch.rand(2, 3, 8, 16)
+    with torch.inference_mode():
+        assert torch.equal(net(x), net(torch.cat([x, torch.full((2, 1, 8, 16), 0.2)], 1)))
+        net.sigma = 0
+        assert torch.equal(net(x), net(torch.cat([x, torch.zeros(2, 1, 8, 16)], 1)))
+
+
+@pytest.mark.parametrize("sigma", [-1, 256])
+def test_an_impossible_noise_level_is_refused(sigma):
+    with pytest.raises(ValueError, match="noise level in units of 1/255, 0 to 255, got"):
+        DRUNet(**SMALL, sigma=sigma)
 
 
 def test_the_residual_form_starts_near_the_identity():

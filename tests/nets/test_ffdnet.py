@@ -56,11 +56,11 @@ def renamed(state):
 
 def test_the_noise_level_is_the_one_set_last():
     torch.manual_seed(0)
-    net = FFDNet(1, **SMALL, sigma=0.1)
+    net = FFDNet(1, **SMALL, sigma=25.5)
     x = torch.rand(2, 1, 5, 7)
     first = net(x)
     assert torch.equal(first, net(x, 0.1))
-    net.sigma = 0.2
+    net.sigma = 51
     assert torch.equal(net(x), net(x, 0.2))
     assert not torch.equal(net(x), first)
     both = net(x, torch.tensor([0.1, 0.2])[:, None, None, None])
