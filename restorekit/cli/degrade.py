@@ -79,9 +79,10 @@ def degrade(
 
     RECIPE is a preset of --list, a TOML file, a degradation with a severity
     (haze:3), or a corruption of ImageNet-C with one (imagenet-c:shot_noise:2).
-    Nine of its fifteen are modelled: gaussian_noise, shot_noise, impulse_noise,
-    defocus_blur, motion_blur, brightness, contrast, pixelate, jpeg_compression;
-    besides them speckle_noise and gaussian_blur.
+    Of its fifteen all but frost: gaussian_noise, shot_noise, impulse_noise,
+    defocus_blur, glass_blur, motion_blur, zoom_blur, snow, fog, brightness,
+    contrast, elastic_transform, pixelate, jpeg_compression; besides them
+    speckle_noise, gaussian_blur, spatter and saturate.
 
     gopro-like averages the frames of videos, or of folders of frames.
     """

@@ -3,6 +3,7 @@
 from restorekit.degradations.base import Degradation
 from restorekit.degradations.blur import CameraShake, DefocusBlur, GaussianBlur, MotionBlur
 from restorekit.degradations.codec import Jpeg, Quantise, Webp
+from restorekit.degradations.displacement import Elastic, GlassBlur, ZoomBlur
 from restorekit.degradations.focus import DepthDefocus
 from restorekit.degradations.geometry import FishEye, LensDistortion
 from restorekit.degradations.haze import Haze
@@ -15,6 +16,7 @@ from restorekit.degradations.noise import (
     PoissonNoise,
     SpeckleNoise,
 )
+from restorekit.degradations.overlay import DrivenSnow, PlasmaFog, Spatter
 from restorekit.degradations.raw import RawNoise
 from restorekit.degradations.sampling import Downsampling
 from restorekit.degradations.snow import Snow
@@ -23,9 +25,10 @@ from restorekit.degradations.superres import (
     KernelBlur,
     Resize,
     SincFilter,
+    UnsharpMask,
 )
 from restorekit.degradations.surface import ColourFade, Dust, FilmScratches
-from restorekit.degradations.tone import Brightness, Greyscale, LowContrast
+from restorekit.degradations.tone import Brightness, Greyscale, LowContrast, Saturation
 from restorekit.degradations.turbulence import Turbulence
 from restorekit.degradations.weather import RainStreaks
 from restorekit.errors import UnknownNameError
@@ -33,8 +36,11 @@ from restorekit.errors import UnknownNameError
 DEGRADATIONS: tuple[type[Degradation], ...] = (
     RainStreaks,
     Raindrops,
+    Spatter,
     Snow,
+    DrivenSnow,
     Haze,
+    PlasmaFog,
     LowLight,
     MotionBlur,
     CameraShake,
@@ -43,7 +49,11 @@ DEGRADATIONS: tuple[type[Degradation], ...] = (
     GaussianBlur,
     KernelBlur,
     SincFilter,
+    UnsharpMask,
+    GlassBlur,
+    ZoomBlur,
     Turbulence,
+    Elastic,
     LensDistortion,
     FishEye,
     Downsampling,
@@ -61,6 +71,7 @@ DEGRADATIONS: tuple[type[Degradation], ...] = (
     Dust,
     ColourFade,
     Greyscale,
+    Saturation,
     Brightness,
     LowContrast,
 )

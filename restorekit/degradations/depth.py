@@ -1,10 +1,11 @@
-"""Depth for pictures that have none, and clouds."""
+"""Depth for pictures that have none."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from restorekit.degradations.base import Picture, Plane
+from restorekit.degradations.fields import clouds
 from restorekit.errors import UsageError
 
 WORKING_SIDE = 192
@@ -15,31 +16,6 @@ SKY = 0.45
 """What is nowhere darker than this, is taken for sky."""
 RELIEF = 0.55
 """Things stand in front of the farthest by this at most."""
-COARSEST = 1.5
-"""Waves per picture up to which clouds are equally strong."""
-FALL = 2.2
-"""Power of the frequency by which they fall from there."""
-TINY = 1e-9
-
-
-def clouds(shape: tuple[int, ...], rng: np.random.Generator) -> Plane:
-    """Make fractal noise in [0, 1], mean 1/2, whose amplitude falls with the frequency.
-
-    Its coarsest features are about half a picture wide, whatever the size.
-    """
-    height, width = shape[:2]
-    shrink = max(1.0, max(height, width) / WORKING_SIDE)
-    rows, columns = (max(1, round(side / shrink)) for side in (height, width))
-    # Twice the size, because what an inverse transform makes meets itself at its borders.
-    white = np.fft.rfft2(rng.standard_normal((2 * rows, 2 * columns)))
-    frequencies = np.hypot(np.fft.fftfreq(2 * rows)[:, None], np.fft.rfftfreq(2 * columns))
-    coarsest = COARSEST / max(rows, columns)
-    fractal = np.fft.irfft2(
-        white * np.hypot(frequencies, coarsest) ** -FALL, (2 * rows, 2 * columns)
-    )
-    small = (fractal[:rows, :columns] / (fractal.std() + TINY)).astype(np.float32)
-    large = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.clip(0.5 + 0.25 * np.asarray(large, np.float32).reshape(height, width), 0, 1)
 
 
 def depth_of(

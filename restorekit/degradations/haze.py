@@ -6,7 +6,8 @@ import numpy as np
 from pydantic import Field
 
 from restorekit.degradations.base import Picture, Plane, Traced, TracedDegradation
-from restorekit.degradations.depth import clouds, depth_of
+from restorekit.degradations.depth import depth_of
+from restorekit.degradations.fields import clouds
 from restorekit.degradations.light import Space, to_linear, work_in
 
 

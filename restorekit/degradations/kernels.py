@@ -66,6 +66,15 @@ def segment(length: float, angle: float) -> Kernel:
     return deposit(along * np.exp(-1j * np.deg2rad(angle)))
 
 
+def half_gaussian(sigma: float, reach: int, angle: float) -> Kernel:
+    """Return a motion that fades from its start as half a Gaussian of `sigma` pixels.
+
+    It ends after 2 `reach` + 1 pixels; `angle` in degrees from the horizontal.
+    """
+    along = (np.arange((2 * reach + 1) * POINTS_PER_PIXEL) + 0.5) / POINTS_PER_PIXEL
+    return deposit(along * np.exp(-1j * np.deg2rad(angle)), np.exp(-((along / sigma) ** 2) / 2))
+
+
 def shaky_path(extent: float, anxiety: float, rng: np.random.Generator) -> Points:
     """Walk as a hand-held camera does (Boracchi and Foi, TIP 2012), in steps of equal length.
 

@@ -9,6 +9,8 @@ from restorekit.degradations.base import Picture
 
 Space = Literal["linear", "display"]
 """Where a degradation happens: in scene light, or in the sRGB values of the file."""
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of red, green and blue display values (ITU-R BT.601)."""
 CLIPPED = 0.95
 """White from here on may have been brighter than the file could say."""
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -65,6 +65,8 @@ class Entry(BaseModel):
     recipe_sha256: str = ""
     name: str
     """Relative path under degraded/ and reference/."""
+    reference: tuple[Operation, ...] | None = None
+    """What made the reference of the picture; left out where the picture is the reference."""
     operations: tuple[Operation, ...]
     save: tuple[MapName, ...] = ()
     """What was asked for beside the pair."""
@@ -75,9 +77,16 @@ class Entry(BaseModel):
     @property
     def chain(self) -> Chain:
         """The degradations, rebuilt."""
-        return tuple(
-            (o.place, find_degradation(o.op).from_values(o.parameters)) for o in self.operations
-        )
+        return _chain_of(self.operations)
+
+    @property
+    def reference_chain(self) -> Chain:
+        """What made the reference, rebuilt."""
+        return _chain_of(self.reference or ())
+
+
+def _chain_of(operations: Iterable[Operation]) -> Chain:
+    return tuple((o.place, find_degradation(o.op).from_values(o.parameters)) for o in operations)
 
 
 def operations_of(chain: Chain) -> tuple[Operation, ...]:

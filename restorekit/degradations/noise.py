@@ -2,7 +2,6 @@
 
 from typing import ClassVar, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -14,9 +13,7 @@ from restorekit.degradations.base import (
     Traced,
     TracedDegradation,
 )
-
-REACH = 4
-"""Grain is cut off at so many standard deviations."""
+from restorekit.degradations.fields import smoothed_noise
 
 
 class GaussianNoise(Degradation):
@@ -54,23 +51,10 @@ class CorrelatedNoise(Degradation):
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
         """Add the noise."""
         height, width, channels = picture.shape
-        shared = self._grainy((height, width, 1), rng)
-        own = self._grainy((height, width, channels), rng)
+        shared = smoothed_noise((height, width, 1), self.grain, rng)
+        own = smoothed_noise((height, width, channels), self.grain, rng)
         noise = self.channels**0.5 * shared + (1 - self.channels) ** 0.5 * own
         return picture + noise * np.float32(self.sigma / 255)
-
-    def _grainy(self, shape: tuple[int, int, int], rng: np.random.Generator) -> Picture:
-        reach = int(np.ceil(REACH * self.grain))
-        height, width, channels = shape
-        noise = rng.standard_normal(
-            (height + 2 * reach, width + 2 * reach, channels), dtype=np.float32
-        )
-        if not reach:
-            return noise
-        taps = np.exp(-((np.arange(-reach, reach + 1) / self.grain) ** 2) / 2)
-        taps /= np.sqrt((taps**2).sum())  # keeps the variance
-        smooth = np.asarray(cv2.sepFilter2D(noise, -1, taps, taps), np.float32)
-        return smooth.reshape(noise.shape)[reach:-reach, reach:-reach]
 
 
 class PoissonNoise(Degradation):

@@ -32,7 +32,7 @@ from restorekit.degradations.manifest import (
     versions,
 )
 from restorekit.degradations.plan import PairJob
-from restorekit.degradations.recipe import scale_of, trace_chain
+from restorekit.degradations.recipe import make_reference, scale_of, trace_chain
 from restorekit.errors import DataError, PictureError, UsageError
 from restorekit.events import Event, FileDone, FileFailed, Finished, Started, Warned
 from restorekit.files import atomic_path
@@ -176,6 +176,9 @@ def _make_pair(job: PairJob, output: Path) -> Made:
 def _render(job: PairJob) -> dict[str, bytes]:
     """Return the contents of the files of a pair by their paths below the output folder."""
     reference, picture, depth = _divisible(job, *_opened(job))
+    if job.reference:
+        picture = make_reference(picture, job.reference, job.seed, job.key, job.copy_number)
+        reference = to_samples(picture, reference.dtype)
     degraded = trace_chain(picture, job.chain, job.seed, job.key, job.copy_number, depth=depth)
     files = {
         f"reference/{job.name}": _png(reference),
@@ -250,6 +253,7 @@ def _entry(job: PairJob, files: Mapping[str, bytes]) -> Entry:
         recipe=job.recipe,
         recipe_sha256=job.recipe_sha256,
         name=job.name,
+        reference=operations_of(job.reference) or None,
         operations=operations_of(job.chain),
         save=job.save,
         files={name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())},

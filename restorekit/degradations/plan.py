@@ -33,6 +33,8 @@ class PairJob:
     save: tuple[MapName, ...] = ()
     promised: Mapping[str, str] = field(default_factory=dict)
     """On a replay the files that the manifest lists, with their hashes."""
+    reference: Chain = ()
+    """What makes the reference of the picture."""
 
     @property
     def key(self) -> str:
@@ -57,7 +59,8 @@ class PairJob:
         """Whether a line of a manifest is about this very pair."""
         said = (entry.source, entry.copy_number, entry.seed, entry.frames, entry.save, entry.name)
         mine = (self.source, self.copy_number, self.seed, self.frames, self.save, self.name)
-        return said == mine and entry.operations == operations_of(self.chain)
+        done = (entry.reference or (), entry.operations)
+        return said == mine and done == (operations_of(self.reference), operations_of(self.chain))
 
 
 def _key(clip: str, span: Span) -> str:
@@ -124,6 +127,7 @@ def _of_pictures(sources: Sequence[Source], wish: Wish) -> list[PairJob]:
             digest,
             depth=depths.get(name),
             save=wish.save,
+            reference=wish.recipe.draw_reference(wish.seed, name, copy),
         )
         for source, name in ((source, source.relative.as_posix()) for source in sources)
         for copy in range(wish.count)
@@ -239,6 +243,7 @@ def _again(entry: Entry, path: Path, depth: Path | None) -> PairJob:
         depth if entry.depth_sha256 else None,
         entry.save,
         entry.files,
+        entry.reference_chain,
     )
 
 

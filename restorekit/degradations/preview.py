@@ -9,7 +9,13 @@ import numpy as np
 
 from restorekit.degradations.base import Picture, to_picture, to_samples
 from restorekit.degradations.catalog import DEGRADATIONS
-from restorekit.degradations.recipe import Recipe, apply_chain, load_recipe, scale_of
+from restorekit.degradations.recipe import (
+    Recipe,
+    apply_chain,
+    load_recipe,
+    make_reference,
+    scale_of,
+)
 from restorekit.errors import UsageError
 from restorekit.media.compare import sheet
 from restorekit.types import Image
@@ -71,6 +77,7 @@ def _degraded(name: str, reference: Picture, seed: int) -> Iterator[Tile]:
         if not height or not width:
             raise UsageError(f"the picture is too small to be reduced {scale} times")
         kept = np.ascontiguousarray(reference[:height, :width])
+        kept = make_reference(kept, recipe.draw_reference(seed, number), seed, number)
         picture = np.clip(apply_chain(kept, chain, seed, number), 0, 1)
         error = np.mean((_as_large(picture, kept) - kept) ** 2, dtype=np.float64)
         psnr = f"{-10 * math.log10(error):.1f} dB" if error else "as it was"

@@ -10,6 +10,7 @@ A recipe is a TOML file:
 
 A step is a degradation with its parameters, or a group: `one_of` a list of steps, each with its
 `weight`, all of a list `shuffled`, or `steps` in order that share a `probability`. Groups nest.
+Steps under `[[reference]]` come before all, and make of the picture the reference of the pair.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from restorekit.degradations.base import MapName, Picture, Plane
 from restorekit.degradations.catalog import find_degradation
 from restorekit.degradations.imagenet_c import PREFIX, imagenet_c
-from restorekit.degradations.steps import Chain, Link, keys_of_groups, refuse_misplaced
+from restorekit.degradations.steps import Chain, Link, draw_all, keys_of_groups, refuse_misplaced
 from restorekit.degradations.superres import Resize
 from restorekit.errors import UnknownNameError, UsageError
 
@@ -62,28 +63,46 @@ class Averaging(BaseModel):
 
 
 class Recipe(BaseModel):
-    """Steps in order, after the frames were averaged where it says so."""
+    """Steps in order, after the reference was made or the frames averaged where it says so."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
     description: str = ""
     frames: Averaging | None = None
+    reference: tuple[Link, ...] = ()
+    """What is done to a picture before it is the reference of a pair and is degraded."""
     steps: tuple[Link, ...] = ()
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if self.frames is None and "steps" not in self.model_fields_set:
             raise UsageError("a recipe needs [[steps]], or [frames] to average")
+        if self.frames is not None and self.reference:
+            raise UsageError(
+                "[[reference]] changes the picture that is degraded, and with [frames] none is: "
+                "leave one of them out"
+            )
         refuse_misplaced(self.steps)
+        refuse_misplaced(self.reference)
+        self.draw_reference(0)
         return self
 
     def draw(self, seed: int, *keys: str | int) -> Chain:
         """Draw the chain for the picture that `keys` name: (place in the recipe, degradation)."""
-        generators = partial(generator, seed, *keys)
-        return tuple(
-            drawn for place, link in enumerate(self.steps) for drawn in link.draw(place, generators)
-        )
+        places = range(len(self.steps))
+        return draw_all(self.steps, places, partial(generator, seed, *keys))
+
+    def draw_reference(self, seed: int, *keys: str | int) -> Chain:
+        """Draw the chain that makes the reference of the picture that `keys` name.
+
+        Raises UsageError where it changes the size.
+        """
+        places = [f"reference.{number}" for number in range(len(self.reference))]
+        chain = draw_all(self.reference, places, partial(generator, seed, *keys))
+        if scale_of(chain) != 1:
+            raise UsageError("[[reference]] changes the size of the picture; only [[steps]] may")
+        return chain
 
     @property
     def sha256(self) -> str:
@@ -109,6 +128,14 @@ class TracedChain:
 def apply_chain(picture: Picture, chain: Chain, seed: int, *keys: str | int) -> Picture:
     """Apply a drawn chain; the picture is not clipped at the end."""
     return trace_chain(picture, chain, seed, *keys).picture
+
+
+def make_reference(picture: Picture, chain: Chain, seed: int, *keys: str | int) -> Picture:
+    """Apply the chain of `Recipe.draw_reference`, clipped to [0, 1] as a file holds it.
+
+    Without a step it is the picture itself.
+    """
+    return np.clip(apply_chain(picture, chain, seed, *keys), 0, 1) if chain else picture
 
 
 def trace_chain(

@@ -1,7 +1,8 @@
 """What a recipe is made of: steps, and groups of them that are chosen among or shuffled.
 
-Every step and group has a place: 0, 1 ... in the recipe, `2.0`, `2.1` ... inside of group 2. It is
-part of the name of their random numbers, so that what is drawn for one does not depend on another.
+Every step and group has a place: 0, 1 ... in the recipe, `2.0`, `2.1` ... inside of group 2, and
+`reference.0` ... where it makes the reference. It is part of the name of their random numbers, so
+that what is drawn for one does not depend on another.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -136,6 +137,15 @@ def refuse_misplaced(links: "Sequence[Link]", allowed: str = "") -> None:
     for key in _HOMES.keys() - {allowed}:
         if any(key in link.model_fields_set for link in links):
             raise UsageError(f"the key {key} has a meaning only inside of a {_HOMES[key]}")
+
+
+def draw_all(links: "Sequence[Link]", places: Sequence[Place], generators: Generators) -> Chain:
+    """Draw steps and groups, each at its place."""
+    return tuple(
+        drawn
+        for place, link in zip(places, links, strict=True)
+        for drawn in link.draw(place, generators)
+    )
 
 
 _KINDS: dict[str, type[_Link]] = {"op": Step, "one_of": OneOf, "shuffled": Shuffled, "steps": Row}

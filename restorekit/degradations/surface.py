@@ -14,7 +14,7 @@ from restorekit.degradations.base import (
     Traced,
     TracedDegradation,
 )
-from restorekit.degradations.depth import clouds
+from restorekit.degradations.fields import clouds
 
 SPECK_CORNERS = 9
 SUBPIXEL = 4

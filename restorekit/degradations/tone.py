@@ -2,11 +2,12 @@
 
 from typing import ClassVar
 
+import cv2
 import numpy as np
 from pydantic import Field
 
 from restorekit.degradations.base import Degradation, Picture
-from restorekit.degradations.superres import LUMA
+from restorekit.degradations.light import LUMA
 
 BLACK = 1e-6
 
@@ -27,6 +28,32 @@ class Brightness(Degradation):
         value = np.clip(picture.max(axis=2, keepdims=True), 0, 1)
         lifted = np.minimum(value + np.float32(self.lift), 1)
         return np.where(value > BLACK, picture * (lifted / np.maximum(value, BLACK)), lifted)
+
+
+class Saturation(Degradation):
+    """Colours too strong or too weak: the saturation of HSV is scaled, raised and clipped.
+
+    Where it is raised, grey becomes red, the hue of HSV that has none (Hendrycks and Dietterich,
+    ICLR 2019).
+    """
+
+    name: ClassVar[str] = "saturation"
+    ranges: ClassVar = {"factor": "0.1~5.0", "lift": 0.0}
+    severities: ClassVar = tuple(
+        {"factor": factor, "lift": lift}
+        for factor, lift in ((1.5, 0.0), (2.0, 0.0), (3.0, 0.05), (5.0, 0.1), (20.0, 0.2))
+    )
+
+    factor: float = Field(ge=0, le=100, description="0 leaves no colour, 1 is the picture")
+    lift: float = Field(ge=0, le=1, description="added to the scaled saturation")
+
+    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Change the saturation; hue and value stay."""
+        if picture.shape[2] == 1 or (self.factor == 1 and not self.lift):
+            return picture
+        hsv = np.asarray(cv2.cvtColor(np.clip(picture, 0, 1), cv2.COLOR_RGB2HSV), np.float32)
+        hsv[..., 1] = np.clip(hsv[..., 1] * np.float32(self.factor) + np.float32(self.lift), 0, 1)
+        return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.float32)
 
 
 class LowContrast(Degradation):

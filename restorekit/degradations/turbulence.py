@@ -3,11 +3,11 @@
 from itertools import pairwise
 from typing import ClassVar
 
-import cv2
 import numpy as np
 from pydantic import Field
 
-from restorekit.degradations.base import Degradation, Picture, Plane
+from restorekit.degradations.base import Degradation, Picture
+from restorekit.degradations.fields import wander
 from restorekit.degradations.geometry import sample_at
 from restorekit.degradations.kernels import Kernel, convolve
 from restorekit.degradations.light import Space, work_in
@@ -35,24 +35,6 @@ def short_exposure(strength: float, diffraction: float) -> Kernel:
     transfer = np.exp(-3.44 * strength ** (5 / 3) * exponent)
     kernel = np.maximum(np.fft.fftshift(np.fft.ifft2(transfer).real), 0)
     return (kernel / kernel.sum()).astype(np.float32)
-
-
-def wander(shape: tuple[int, ...], correlation: float, rng: np.random.Generator) -> Plane:
-    """Return a smooth random field of mean 0 and variance 1 with a Gaussian correlation.
-
-    Two places `correlation` pixels apart share exp(-1/4) of it.
-    """
-    # A field this smooth is known from a few points per correlation length.
-    step = max(1.0, correlation / 4)
-    sigma = correlation / step
-    reach = int(np.ceil(4 * sigma))
-    rows, columns = (int(np.ceil(side / step)) + 1 for side in shape[:2])
-    white = rng.standard_normal((rows + 2 * reach, columns + 2 * reach), dtype=np.float32)
-    taps = np.exp(-((np.arange(-reach, reach + 1) / sigma) ** 2) / 2)
-    taps /= np.sqrt((taps**2).sum())
-    coarse = cv2.sepFilter2D(white, -1, taps, taps)[reach : reach + rows, reach : reach + columns]
-    places = np.stack(np.meshgrid(*(np.arange(n) / step for n in shape[1::-1])), axis=2)
-    return sample_at(np.asarray(coarse, np.float32)[..., None], places.astype(np.float32))[..., 0]
 
 
 class Turbulence(Degradation):

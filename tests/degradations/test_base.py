@@ -18,6 +18,7 @@ TOLD = {
     "rain-streaks": {"mask"},
     "raindrops": {"mask"},
     "snow": {"mask"},
+    "spatter": {"mask"},
     "film-scratches": {"mask"},
     "dust": {"mask"},
     "impulse-noise": {"mask"},

@@ -90,6 +90,15 @@ def test_a_gaussian_has_its_widths():
     assert variance(kernel, 1) == pytest.approx(2.25, rel=0.01)
 
 
+@pytest.mark.parametrize("angle", [0, 90, 30])
+def test_half_a_gaussian_has_its_width(angle):
+    kernel = kernels.half_gaussian(4.0, 20, angle)
+    check(kernel)
+    along = [variance(kernel, axis) for axis in (0, 1)]
+    # What remains of a standard deviation about the mean of half a Gaussian.
+    assert sum(along) == pytest.approx(16 * (1 - 2 / np.pi), abs=0.4)
+
+
 def test_a_calm_path_is_straight_and_an_anxious_one_is_not():
     calm, anxious = (
         kernels.shaky_path(40, anxiety, np.random.default_rng(1)) for anxiety in (0, 0.01)

@@ -13,7 +13,7 @@ import pytest
 
 from restorekit.degradations.manifest import MANIFEST, read_manifest, sha256
 from restorekit.degradations.pairs import make_pairs
-from restorekit.degradations.plan import Wish, plan_pairs
+from restorekit.degradations.plan import Wish, plan_pairs, replay_pairs
 from restorekit.degradations.recipe import load_recipe
 from restorekit.errors import DataError, UsageError
 from restorekit.events import FileDone, FileFailed, Started
@@ -63,6 +63,24 @@ def test_unreadable_pictures_are_listed_and_left_out(photos, tmp_path, workers):
     assert set(failed) == {"3.png", "5.png"}
     assert "too small to be reduced 4 times" in failed["5.png"]
     assert len(read_manifest(tmp_path / "pairs" / MANIFEST)) == COUNT - 2
+
+
+def test_the_reference_is_sharpened_written_and_replayed(photos, tmp_path):
+    sharpen = '[[reference]]\nop = "unsharp-mask"\namount = "0.5..2.0"\nthreshold = 0.0\n'
+    (tmp_path / "sharp.toml").write_text(f'{sharpen}[[steps]]\nop = "jpeg"\n')
+    recipe, out = str(tmp_path / "sharp.toml"), tmp_path / "pairs"
+    made(photos, out, recipe, count=2)
+    chains = [entry.reference_chain for entry in read_manifest(out / MANIFEST)]
+    assert len({chain[0][1].amount for chain in chains}) == 2 * COUNT
+    photo, sharp, again = (
+        read_image(path).pixels
+        for path in (photos / "3.png", out / "reference/3.png", out / "reference/3_1.png")
+    )
+    assert photo.std() < min(sharp.std(), again.std())
+    assert (sharp != again).any()
+    jobs = replay_pairs(out / MANIFEST, [photos], recursive=False)
+    list(make_pairs(jobs, tmp_path / "again"))
+    assert files(tmp_path / "again") == files(out)
 
 
 def test_the_manifest_has_the_hash_of_every_file(photos, tmp_path):

@@ -14,6 +14,7 @@ from restorekit.degradations.recipe import (
     generator,
     list_presets,
     load_recipe,
+    make_reference,
     scale_of,
     trace_chain,
 )
@@ -224,6 +225,52 @@ def test_a_given_depth_is_used_and_shrinks_with_the_picture():
     assert (kind, used.shape) == ("depth", (10, 10))
 
 
+SHARPENED = [{"op": "unsharp-mask", "amount": 2.0, "sigma": 2.0, "threshold": 0.0}]
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_real_esrgan_trains_towards_a_sharpened_reference(factor):
+    ((place, mask),) = load_recipe(f"realesrgan-x{factor}").draw_reference(0, "a.png", 1)
+    assert place == "reference.0"
+    assert mask.model_dump() == {"amount": 0.5, "sigma": 8.0, "threshold": 10.0}
+
+
+def test_a_reference_is_made_before_the_steps_and_clipped(textured):
+    recipe = load_recipe({"reference": SHARPENED, "steps": []})
+    sharp = make_reference(textured, recipe.draw_reference(0), 0)
+    assert (sharp.min(), sharp.max()) == (0, 1)
+    assert sharp.std() > 1.1 * textured.std()
+    as_it_is = make_reference(textured, load_recipe({"steps": []}).draw_reference(0), 0)
+    assert as_it_is is textured
+
+
+def test_what_a_reference_draws_leaves_the_steps_alone():
+    steps = [{"op": "gaussian-noise"}]
+    noise = [
+        load_recipe({"steps": steps, "reference": reference}).draw(3, "a.png", 0)
+        for reference in ([], [{"op": "gaussian-noise"}])
+    ]
+    assert noise[0] == noise[1]
+    recipe = load_recipe({"steps": steps, "reference": steps})
+    ((_, first),), ((_, second),) = recipe.draw(0), recipe.draw_reference(0)
+    assert first.sigma != second.sigma
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"frames": {"count": [3]}}, r"with \[frames\] none is"),
+        ({"reference": [{"op": "downsampling", "factor": 2}]}, "changes the size of the picture"),
+        ({"reference": [{"op": "jpeg", "weight": 2}]}, "only inside of a one_of"),
+        ({"reference": [{"op": "unsharp-mesk"}]}, "did you mean unsharp-mask"),
+        ({"referense": SHARPENED}, "did you mean reference"),
+    ],
+)
+def test_a_wrong_reference_says_what_is_wrong(other, said):
+    with pytest.raises(UsageError, match=said):
+        load_recipe({"steps": [], "reference": SHARPENED} | other)
+
+
 def test_an_unknown_preset_names_the_nearest():
     with pytest.raises(UnknownNameError, match="rain-varied"):
         load_recipe("rain-varid")
@@ -246,4 +293,6 @@ def test_the_recipes_of_the_guide_can_be_drawn():
     written = re.findall(r"```toml\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
     recipes = [load_recipe(tomllib.loads(text)) for text in written]
     assert scale_of(recipes[0].draw(0)) == 1
-    assert recipes[1].frames == load_recipe("gopro-like").frames
+    ((_, sharpened),) = recipes[1].draw_reference(0)
+    assert sharpened.name == "unsharp-mask"
+    assert recipes[2].frames == load_recipe("gopro-like").frames

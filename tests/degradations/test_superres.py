@@ -2,10 +2,17 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter
 from scipy.special import j1
 
 from restorekit.degradations.recipe import apply_chain, load_recipe
-from restorekit.degradations.superres import AmplifiedPoissonNoise, KernelBlur, Resize, SincFilter
+from restorekit.degradations.superres import (
+    AmplifiedPoissonNoise,
+    KernelBlur,
+    Resize,
+    SincFilter,
+    UnsharpMask,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -95,6 +102,24 @@ def test_grey_poisson_noise_is_the_same_in_all_channels(picture):
     noise = AmplifiedPoissonNoise(strength=1.0, grey=True).apply(picture, RNG) - picture
     np.testing.assert_allclose(noise[..., 0], noise[..., 2], atol=1e-6)
     assert noise.std() > 0.01
+
+
+def test_an_unsharp_mask_adds_what_a_gaussian_takes_away(textured):
+    soft = gaussian_filter(textured, (2, 2, 0), mode="reflect")
+    sharp = UnsharpMask(amount=0.5, sigma=2.0, threshold=0.0).apply(textured, RNG)
+    expected = np.clip(textured + 0.5 * (textured - soft), 0, 1)
+    np.testing.assert_allclose(sharp, expected, atol=2e-3)
+
+
+def test_an_unsharp_mask_leaves_what_is_below_its_threshold(picture):
+    steps = np.full((60, 80, 1), 0.5, np.float32)
+    steps[:, 20:40] += 0.01
+    mask = UnsharpMask(amount=1.0, sigma=2.0, threshold=5.0)
+    np.testing.assert_array_equal(mask.apply(steps, RNG), steps)
+    steps[:, 60:] = 0.9
+    sharp = mask.apply(steps, RNG)
+    np.testing.assert_array_equal(sharp[:, :40], steps[:, :40])
+    assert sharp[30, 59, 0] < 0.45 < 0.95 < sharp[30, 60, 0]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 import colorsys
 
 import numpy as np
+import pytest
 
-from restorekit.degradations.tone import Brightness, Greyscale, LowContrast
+from restorekit.degradations.tone import Brightness, Greyscale, LowContrast, Saturation
 
 RNG = np.random.default_rng(0)
 
@@ -14,6 +15,17 @@ def test_brightness_raises_the_value_of_hsv():
     for before, after in zip(colours.reshape(-1, 3), brighter.reshape(-1, 3), strict=True):
         hue, saturation, value = colorsys.rgb_to_hsv(*before.tolist())
         expected = colorsys.hsv_to_rgb(hue, saturation, min(value + 0.3, 1))
+        np.testing.assert_allclose(after, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("factor", "lift"), [(0.3, 0.0), (2.0, 0.0), (5.0, 0.1)])
+def test_saturation_is_that_of_hsv(factor, lift):
+    colours = np.random.default_rng(1).random((5, 4, 3), dtype=np.float32)
+    colours[0, 0] = 0.5
+    changed = Saturation(factor=factor, lift=lift).apply(colours, RNG)
+    for before, after in zip(colours.reshape(-1, 3), changed.reshape(-1, 3), strict=True):
+        hue, saturation, value = colorsys.rgb_to_hsv(*before.tolist())
+        expected = colorsys.hsv_to_rgb(hue, min(factor * saturation + lift, 1), value)
         np.testing.assert_allclose(after, expected, atol=1e-5)
 
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorekit.degradations.turbulence import Turbulence, short_exposure, wander
+from restorekit.degradations.turbulence import Turbulence, short_exposure
 
 
 def turbulence(**changes):
@@ -33,15 +33,6 @@ def test_the_transfer_function_is_that_of_fried():
 
 def test_weak_turbulence_hardly_blurs():
     assert short_exposure(0.05, 1.0).max() > 0.98
-
-
-@pytest.mark.parametrize("correlation", [1.0, 6.0, 25.0])
-def test_a_field_has_unit_variance_and_its_correlation(correlation):
-    fields = [wander((300, 300), correlation, np.random.default_rng(s)) for s in range(12)]
-    assert np.mean(np.square(fields)) == pytest.approx(1, rel=0.15)
-    apart = round(correlation)
-    beside = np.mean([field[:, apart:] * field[:, :-apart] for field in fields])
-    assert beside == pytest.approx(np.exp(-1 / 4), abs=0.1)
 
 
 def test_the_tilt_is_that_of_fried():
