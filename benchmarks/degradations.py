@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from restorekit.degradations.catalog import DEGRADATIONS, find_degradation
-from restorekit.degradations.depth import clouds
+from restorekit.degradations.fields import clouds
 
 
 def made_up(megapixels):

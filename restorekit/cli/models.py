@@ -1,8 +1,8 @@
 """`restorekit models`: what is there, what a file is, and making checkpoints of foreign files."""
 
 import json
-import warnings
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,19 +12,17 @@ from rich.console import Console
 from rich.table import Table
 
 from restorekit.backends import hub
-from restorekit.backends.card import (
-    CARD_KEY,
-    Card,
-    ConfigValue,
-    parse_card,
-    plain_config,
-    read_header,
-)
+from restorekit.backends.card import CARD_KEY, UNKNOWN, Card, parse_card, read_header
+from restorekit.backends.methods import METHODS
 from restorekit.backends.registry import default_registry
+from restorekit.cli.export import export
+from restorekit.cli.settings import parse_settings
+from restorekit.cli.verify import verify
 from restorekit.errors import CheckpointError, RestorekitError, UsageError
 from restorekit.types import Task
 
 if TYPE_CHECKING:
+    from restorekit.backends.base import Backend
     from restorekit.backends.checkpoint import Checkpoint
 
 app = typer.Typer(
@@ -34,16 +32,23 @@ app = typer.Typer(
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for other programs.")]
 
 
+app.command("export")(export)
+app.command("verify")(verify)
+
+
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
-    """List the models that ship with restorekit."""
+    """List the models that ship with restorekit, and the methods that need no weights."""
     rows = [_list_row(path) for path in hub.embedded()]
+    methods = [_method_row(method) for method in METHODS]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
-    elif not rows:
-        typer.echo(f"no embedded models in {hub.weights_folder()}")
-    else:
+        typer.echo(json.dumps([*rows, *methods], indent=2))
+        return
+    if rows:
         _draw_table(rows)
+    else:
+        typer.echo(f"no embedded models in {hub.weights_folder()}")
+    _draw_methods(methods)
 
 
 @app.command("show")
@@ -52,8 +57,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show what a checkpoint is: its net, numbers, limits, licence and hash. Runs no code of it."""
-    path = hub.find_checkpoint(model)
-    facts = _facts(path)
+    found = hub.find_model(model)
+    facts = _facts(found) if isinstance(found, Path) else _method_facts(*found)
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
     else:
@@ -92,7 +97,7 @@ def convert(
     from restorekit.evaluation.report import measured_in
 
     destination = _destination(foreign, output, overwrite)
-    checkpoint = read_any(foreign, _parse_settings(settings or []))
+    checkpoint = read_any(foreign, parse_settings(settings or []))
     given = {"task": task, "licence": licence, "source": source, "limits": limits}
     changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     rows = tuple(row for report in measured or () for row in measured_in(report, foreign.stem))
@@ -100,28 +105,6 @@ def convert(
     card = checkpoint.card.model_copy(update={"name": name or destination.stem, **changes})
     write_checkpoint(destination, checkpoint.state, card, half=half)
     _report_conversion(destination, replace(checkpoint, card=card), as_json)
-
-
-@app.command("verify")
-def verify(
-    models: Annotated[
-        list[str] | None, typer.Argument(help="Names of embedded models, or checkpoint files.")
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All embedded models.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Check files: format, card, weights against their net, finite numbers, one run of the net."""
-    targets = [*(models or []), *(map(str, hub.embedded()) if everything else ())]
-    if not targets:
-        raise UsageError("nothing to verify; name a model or a file, or use --all")
-    reports = [_verified(target) for target in targets]
-    if as_json:
-        typer.echo(json.dumps(reports, indent=2))
-    else:
-        for report in reports:
-            typer.echo(_verdict(report))
-    if not all(report["ok"] for report in reports):
-        raise typer.Exit(1)
 
 
 def _list_row(path: Path) -> dict[str, Any]:
@@ -138,6 +121,40 @@ def _list_row(path: Path) -> dict[str, Any]:
         "bytes": path.stat().st_size,
         "measured": _headline(card),
         "licence": card.licence,
+    }
+
+
+def _method_row(method: "Backend") -> dict[str, Any]:
+    return {
+        "name": method.name,
+        "task": method.tasks[0],
+        "backend": method.name,
+        "parameters": 0,
+        "bytes": 0,
+        "measured": None,
+        "licence": method.licence,
+    }
+
+
+def _draw_methods(rows: Sequence[Mapping[str, Any]]) -> None:
+    by_task: dict[str, list[str]] = {}
+    for row in rows:
+        by_task.setdefault(row["task"], []).append(row["name"])
+    typer.echo("\nwithout weights, by name (parameters: 'restorekit models show NAME'):")
+    for task, names in by_task.items():
+        typer.echo(f"  {task:8} {', '.join(names)}")
+    typer.echo("  those of sr also as NAME-xSCALE, such as bicubic-x2")
+
+
+def _method_facts(method: "Backend", named: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "method": method.name,
+        "task": method.tasks[0],
+        "does": method.about(),
+        "paper": method.paper,
+        "licence": method.licence,
+        "set by its name": [f"{key}={value}" for key, value in named.items()],
+        "parameters, --set KEY=VALUE": method.explained(),
     }
 
 
@@ -182,17 +199,52 @@ def _megabytes(count: int) -> str:
 
 
 def _facts(path: Path) -> dict[str, Any]:
-    card, parameters, notes = _own(path) or _foreign(path)
-    registry = default_registry()
-    known = card.backend in registry.names()
+    own = _own(path)
+    card, parameters, notes = own or _exported(path) or _foreign(path)
+    cost, why_not = _cost(path, card, is_own=own is not None)
     return {
         "file": str(path),
         "bytes": path.stat().st_size,
         "sha256": hub.sha256(path),
         **card.model_dump(mode="json"),
         "parameters": parameters,
-        "paper": registry.get(card.backend).paper if known else "of a backend that is not here",
-        "notes": notes,
+        **cost,
+        **_published(card),
+        "notes": [*notes, *why_not],
+    }
+
+
+def _cost(path: Path, card: Card, *, is_own: bool) -> tuple[dict[str, Any], list[str]]:
+    """What was measured on the net, and why it was not where it could not be."""
+    from restorekit.backends.checkpoint import check_card
+    from restorekit.backends.profile import profile
+
+    try:
+        if is_own:  # what a card promises may be larger than memory
+            check_card(path, card, read_header(path).shapes)
+        measured = profile(card)
+    except RestorekitError as error:
+        return {}, [f"cost and reach of the net are not known: {error}"]
+    field = measured.receptive_field
+    known = "not measurable" if math.isnan(field) else "whole picture"
+    return {
+        "macs_per_megapixel": measured.macs_per_megapixel,
+        "receptive_field_pixels": int(field) if math.isfinite(field) else known,
+    }, []
+
+
+def _published(card: Card) -> dict[str, Any]:
+    """What is known of the weights that others have published for this net."""
+    registry = default_registry()
+    if card.backend not in registry.names():
+        return {"paper": "of a backend that is not here"}
+    backend = registry.get(card.backend)
+    if card.licence != UNKNOWN:
+        return {"paper": backend.paper}
+    return {
+        "paper": backend.paper,
+        "published_for": [task.value for task in backend.tasks],
+        "published_licence": backend.licence,
     }
 
 
@@ -205,6 +257,18 @@ def _own(path: Path) -> tuple[Card, int, list[str]] | None:
     if CARD_KEY not in header.metadata:
         return None
     return parse_card(path, header), header.parameters, []
+
+
+def _exported(path: Path) -> tuple[Card, int, list[str]] | None:
+    """The card of an exported model, which carries that of its checkpoint; None for other files."""
+    from restorekit.backends.engines import SUFFIX, load_exported
+
+    if path.suffix != SUFFIX:
+        return None
+    card = load_exported(path).card
+    net = default_registry().get(card.backend).build(**card.config)
+    parameters = sum(weights.numel() for weights in net.parameters())
+    return card, parameters, ["exported; what is said of the net is true of its checkpoint"]
 
 
 def _foreign(path: Path) -> tuple[Card, int, list[str]]:
@@ -249,19 +313,6 @@ def _destination(foreign: Path, output: Path | None, overwrite: bool) -> Path:
     return path
 
 
-def _parse_settings(settings: Iterable[str]) -> dict[str, ConfigValue]:
-    parsed = {}
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        try:
-            parsed[key] = json.loads(text)
-        except ValueError:
-            equals = ""
-        if not equals:
-            raise UsageError(f"--set {setting}: write KEY=VALUE, such as stages=4 or late=true")
-    return plain_config(parsed)
-
-
 def _report_conversion(path: Path, checkpoint: "Checkpoint", as_json: bool) -> None:
     report = {
         "file": str(path),
@@ -281,42 +332,3 @@ def _report_conversion(path: Path, checkpoint: "Checkpoint", as_json: bool) -> N
         f"{checkpoint.card.backend}({config}), {checkpoint.parameters:,} parameters -> {path} "
         f"({_megabytes(path.stat().st_size)})"
     )
-
-
-def _verified(target: str) -> dict[str, Any]:
-    try:
-        path = hub.find_checkpoint(target)
-        facts = {"file": str(path), "sha256": hub.sha256(path)}
-        return {**facts, **_run_once(path), "ok": True}
-    except RestorekitError as error:
-        return {"file": target, "ok": False, "error": str(error)}
-
-
-def _run_once(path: Path) -> dict[str, Any]:
-    import torch
-
-    from restorekit.backends.model import load_model
-
-    with warnings.catch_warnings(record=True) as noted:
-        warnings.simplefilter("always")
-        model = load_model(path, device="cpu")
-    side = max(model.backend.capabilities.minimum, 32)
-    noise = torch.rand(1, model.channels, side, side, generator=torch.Generator().manual_seed(0))
-    if not torch.isfinite(model(noise)).all():
-        raise CheckpointError(f"{path}: the net gives NaN or infinite numbers")
-    return {
-        "card": "valid" if _own(path) else "none: a foreign file",
-        "backend": model.backend.name,
-        "notes": [str(note.message) for note in noted],
-    }
-
-
-def _verdict(report: Mapping[str, Any]) -> str:
-    if not report["ok"]:
-        return f"FAILED  {report['error']}"
-    lines = [
-        f"ok      {report['file']}  {report['backend']}, card {report['card']}",
-        f"        sha256 {report['sha256']}",
-        *(f"        note: {note}" for note in report["notes"]),
-    ]
-    return "\n".join(lines)

@@ -85,8 +85,8 @@ class Attention(nn.Module):
     def _moments(self, x: Tensor, strip: Box) -> tuple[Tensor, Tensor, Tensor]:
         """Sum queries times keys, and the squares of both, over the pixels of a strip."""
         both = _see(x, strip, self.qkv, self.qkv_dwconv, slice(2 * x.shape[1]))
-        # Sums over a picture outgrow lower precisions.
-        with torch.autocast(x.device.type, enabled=False):
+        # Sums over a picture outgrow lower precisions. The meta device has no autocast.
+        with torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False):
             heads = _widened(both).unflatten(1, (2, len(self.temperature), -1)).flatten(4)
             queries, keys = heads.unbind(1)
             return queries @ keys.mT, queries.square().sum(-1), keys.square().sum(-1)

@@ -2,6 +2,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -13,7 +14,8 @@ from restorekit.backends.checkpoint import write_checkpoint
 from restorekit.backends.model import build_net, load_model
 from restorekit.cli.models import app
 from restorekit.errors import CheckpointError, UnknownNameError, UnsafePickleError, UsageError
-from restorekit.types import Task
+from restorekit.media.image import write_image
+from restorekit.types import Image, Task
 
 CONFIG = {"in_channels": 3, "widths": (2, 3, 4, 5), "blocks": 1, "residual": True, "bias": True}
 
@@ -73,7 +75,7 @@ def test_list_shows_the_embedded_models(embedded):
     line = run("list").splitlines()[1]
     for cell in ("derain-s", "derain", "drunet", "psnr 31.5 on Rain100L (rain)", "Apache-2.0"):
         assert cell in line
-    (row,) = run_json("list")
+    row, *_ = run_json("list")
     assert row["bytes"] == embedded.stat().st_size
     net = build_net("drunet", **CONFIG)
     assert row["parameters"] == sum(value.numel() for value in net.state_dict().values())
@@ -81,7 +83,15 @@ def test_list_shows_the_embedded_models(embedded):
 
 def test_list_says_when_there_is_none(weights):
     assert str(weights) in run("list")
-    assert run_json("list") == []
+    assert {row["licence"] for row in run_json("list")} == {"no weights"}
+
+
+def test_list_and_show_know_the_methods_without_weights(weights):
+    assert "median" in run("list")
+    assert "median" in {row["name"] for row in run_json("list")}
+    assert "radius: windows are 2 * radius + 1" in " ".join(run("show", "median").split())
+    facts = run_json("show", "bicubic-x2")
+    assert (facts["task"], facts["set by its name"]) == ("sr", ["scale=2"])
 
 
 def test_list_goes_on_after_a_broken_file(embedded, weights):
@@ -107,6 +117,39 @@ def test_show_opens_foreign_files(foreign):
     assert "without a card" in facts["notes"][0]
     assert "took 'params', left out iter" in facts["notes"][1]
     assert "took 'params'" in run("show", foreign)
+
+
+def test_show_measures_cost_and_reach(embedded, foreign, tmp_path, state):
+    assert "macs_per_megapixel" in run("show", "derain-s")
+    own, other = run_json("show", "derain-s"), run_json("show", foreign)
+    for key in ("macs_per_megapixel", "receptive_field_pixels"):
+        assert own[key] == other[key] > 0
+    assert "published_licence" not in own
+    assert (other["published_licence"], other["published_for"]) == ("MIT", ["denoise", "dejpeg"])
+    nafnet = build_net("nafnet", width=4, encoder_blocks=(1,), decoder_blocks=(1,))
+    torch.save(nafnet.state_dict(), tmp_path / "nafnet.pth")
+    assert run_json("show", tmp_path / "nafnet.pth")["receptive_field_pixels"] == "whole picture"
+
+
+def test_show_says_why_the_net_of_a_lying_card_is_not_measured(tmp_path, state):
+    card = Card(name="x", backend="drunet", config={**CONFIG, "widths": (10**5,) * 4})
+    save_file(state, tmp_path / "x.safetensors", {"restorekit": card.model_dump_json()})
+    facts = run_json("show", tmp_path / "x.safetensors")
+    assert "macs_per_megapixel" not in facts
+    assert "but the weights are of another net" in facts["notes"][0]
+
+
+def test_show_reads_the_card_of_an_exported_model(embedded):
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    run("export", "derain-s")
+    facts, own = run_json("show", "derain-s.onnx"), run_json("show", "derain-s")
+    for key in ("backend", "config", "task", "measured", "licence", "macs_per_megapixel"):
+        assert facts[key] == own[key]
+    assert facts["parameters"] == sum(w.numel() for w in build_net("drunet", **CONFIG).parameters())
+    Path("other.onnx").write_bytes(b"no")
+    with pytest.raises(CheckpointError, match=r"other\.onnx: onnxruntime cannot open this file"):
+        run("show", "other.onnx")
 
 
 def test_show_works_where_the_backend_is_not_installed(tmp_path, state):
@@ -172,9 +215,9 @@ def test_convert_says_what_it_assumed_and_takes_better_knowledge(prenet):
     ("setting", "error", "message"),
     [
         ("stages", UsageError, "write KEY=VALUE"),
-        ("stages=many", UsageError, "write KEY=VALUE"),
-        ("stage=4", CheckpointError, "does not take stage; it takes stages"),
-        ("channels=5", CheckpointError, "weights are of another net"),
+        ("stages=many", UsageError, "stages=many: give a value such as 6"),
+        ("stage=4", UsageError, "stage cannot be set .*; what can is stages, late"),
+        ("channels=5", UsageError, "channels cannot be set"),
     ],
 )
 def test_convert_refuses_settings_that_do_not_fit(prenet, setting, error, message):
@@ -252,6 +295,55 @@ def test_verify_runs_the_net(tmp_path, state):
     assert "the net gives NaN or infinite numbers" in text
 
 
+@pytest.fixture
+def sets(tmp_path):
+    """A Rain100L of one pair, which is not whole, and Set5, which is."""
+    for name, count in (("Rain100L", 1), ("Set5", 5)):
+        for k in range(count):
+            pixels = np.random.default_rng(k).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            kinds = ("target", "input") if name == "Rain100L" else ("",)
+            for kind in kinds:
+                write_image(tmp_path / "sets" / name / kind / f"{k}.png", Image(pixels))
+    return tmp_path / "sets"
+
+
+def claim(folder, state, *rows):
+    card = Card(name="claims", backend="drunet", config=CONFIG, measured=rows)
+    write_checkpoint(folder / "claims.safetensors", state, card)
+    return folder / "claims.safetensors"
+
+
+def test_verify_measures_the_numbers_of_the_card_again(sets, tmp_path, state):
+    state["m_tail.weight"].zero_()
+    state["m_tail.bias"].zero_()
+    noise = {"psnr": 20.2}  # what sigma 25 costs, about
+    rows = [
+        Measured(dataset=name, protocol="awgn-sigma25", values=noise) for name in ("Set5", "photos")
+    ]
+    path = claim(tmp_path, state, *rows)
+    options = ("--data-root", sets, "--device", "cpu")
+    (report,) = run_json("verify", path, *options, code=1)
+    there, absent = report["measured"]
+    assert (there["agrees"], absent["agrees"]) == (False, None)
+    assert "FAILED" in run("verify", path, *options, code=1)
+    true = Measured(dataset="Set5", protocol="awgn-sigma25", values=there["now"])
+    text = run("verify", claim(tmp_path, state, true, rows[1]), *options)
+    assert f"Set5, awgn-sigma25: psnr {there['now']['psnr']:.4f}" in text
+    assert "photos, awgn-sigma25: not measured: 'photos' is no set" in text
+    assert text.splitlines()[-4].startswith("ok ")
+
+
+def test_verify_fails_where_no_number_could_be_measured_again(sets, tmp_path, state, foreign):
+    row = Measured(dataset="Rain100L", protocol="rain-y-matlab", values={"psnr": 30.0})
+    path = claim(tmp_path, state, row)
+    text = run("verify", path, "--data-root", sets, code=1)
+    assert "not measured: only 1 of 100 pairs are there" in text
+    text = run("verify", foreign, "--data-root", sets, code=1)
+    assert "its card has no numbers to measure again" in text
+    with pytest.raises(UsageError, match="none: no such folder"):
+        run("verify", path, "--data-root", "none")
+
+
 def test_verify_wants_something_to_verify():
     with pytest.raises(UsageError, match="--all"):
         run("verify")
@@ -264,7 +356,8 @@ def test_help_lists_the_commands():
 
 def report_on(model, folder):
     """A report as `restorekit eval --report` writes it, cut to what a card needs."""
-    row = {"model": model, "protocol": "rain-y-matlab", "mean": {"psnr": 31.5, "ssim": 0.92}}
+    mean = {"psnr": 31.5, "ssim": 0.92}
+    row = {"model": model, "protocol": "rain-y-matlab", "mean": mean, "pairs": 100, "failed": []}
     path = folder / "report.json"
     path.write_text(json.dumps({"dataset": "Rain100L", "results": [row]}))
     return path

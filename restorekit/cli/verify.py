@@ -1,0 +1,140 @@
+"""`restorekit models verify`."""
+
+import json
+import warnings
+from collections.abc import Generator, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from restorekit.backends import hub
+from restorekit.backends.card import CARD_KEY, read_header
+from restorekit.errors import CheckpointError, RestorekitError, UsageError
+
+if TYPE_CHECKING:
+    from restorekit.evaluation.remeasure import Remeasured
+    from restorekit.events import Event
+
+
+def verify(
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Names of embedded models, or checkpoint files.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All embedded models.")] = False,
+    data_root: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Also measure each card's numbers again, on the known sets in this folder.",
+        ),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="Where --data-root runs: auto, cpu, cuda ...")
+    ] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON for other programs.")] = False,
+) -> None:
+    """Check files: format, card, weights against their net, finite numbers, one run of the net.
+
+    With --data-root the numbers on the cards too: means must agree to 0.01 dB, others to 0.001.
+    """
+    targets = [*(models or []), *(map(str, hub.embedded()) if everything else ())]
+    if not targets:
+        raise UsageError("nothing to verify; name a model or a file, or use --all")
+    if data_root is not None and not data_root.is_dir():
+        raise UsageError(f"{data_root}: no such folder; --data-root is the folder with the sets")
+    reports = [_verified(target, data_root, device, as_json=as_json) for target in targets]
+    if as_json:
+        typer.echo(json.dumps(reports, indent=2))
+    else:
+        for report in reports:
+            typer.echo(_verdict(report))
+    if not all(report["ok"] for report in reports):
+        raise typer.Exit(1)
+
+
+def _verified(target: str, data_root: Path | None, device: str, *, as_json: bool) -> dict[str, Any]:
+    try:
+        path = hub.find_checkpoint(target)
+        facts = {"file": str(path), "sha256": hub.sha256(path), **_run_once(path)}
+        if data_root is None:
+            return {**facts, "ok": True}
+        return {**facts, **_measured_again(path, data_root, device, as_json=as_json)}
+    except RestorekitError as error:
+        return {"file": target, "ok": False, "error": str(error)}
+
+
+def _run_once(path: Path) -> dict[str, Any]:
+    import torch
+
+    from restorekit.backends.model import load_model
+
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        model = load_model(path, device="cpu")
+    side = max(model.backend.capabilities.minimum, 32)
+    noise = torch.rand(1, model.channels, side, side, generator=torch.Generator().manual_seed(0))
+    if not torch.isfinite(model(noise)).all():
+        raise CheckpointError(f"{path}: the net gives NaN or infinite numbers")
+    return {
+        "card": "valid" if _has_card(path) else "none: a foreign file",
+        "backend": model.backend.name,
+        "notes": [str(note.message) for note in noted],
+    }
+
+
+def _has_card(path: Path) -> bool:
+    try:
+        return CARD_KEY in read_header(path).metadata
+    except CheckpointError:
+        return False
+
+
+def _measured_again(path: Path, data_root: Path, device: str, *, as_json: bool) -> dict[str, Any]:
+    """The rows of the card, measured again; not ok if one differs or if none could be measured."""
+    from restorekit.api import drain
+    from restorekit.cli.render import render
+    from restorekit.evaluation.remeasure import remeasure
+
+    steps = remeasure(path, data_root, device=device)
+    rows: list[Remeasured] = []
+    if as_json:  # one document, with no events before it
+        rows = drain(steps)
+    else:
+        render(_kept(steps, rows))
+    verdicts = [each.agrees for each in rows]
+    if not rows:
+        raise UsageError(f"{path}: its card has no numbers to measure again")
+    return {"measured": [*map(_row, rows)], "ok": True in verdicts and False not in verdicts}
+
+
+def _row(each: "Remeasured") -> dict[str, Any]:
+    return {
+        "dataset": each.row.dataset,
+        "protocol": each.row.protocol,
+        "card": each.row.values,
+        "now": each.now,
+        "agrees": each.agrees,
+        "said": each.said,
+    }
+
+
+def _kept(
+    events: "Generator[Event, None, list[Remeasured]]", rows: "list[Remeasured]"
+) -> "Iterator[Event]":
+    """Pass the events on and keep the generator's value, which a loop would lose."""
+    rows += yield from events
+
+
+def _verdict(report: Mapping[str, Any]) -> str:
+    if "error" in report:
+        return f"FAILED  {report['error']}"
+    numbers = report.get("measured", ())
+    lines = [
+        f"{'ok' if report['ok'] else 'FAILED':6}  {report['file']}  "
+        f"{report['backend']}, card {report['card']}",
+        f"        sha256 {report['sha256']}",
+        *(f"        {row['dataset']}, {row['protocol']}: {row['said']}" for row in numbers),
+        *(f"        note: {note}" for note in report["notes"]),
+    ]
+    return "\n".join(lines)
