@@ -24,7 +24,7 @@ REFRESH = 4
 SMOOTHING = 0.95
 """Part that the past has in the losses shown."""
 VALIDATIONS = 8
-"""So many of the last validations are shown."""
+"""So many of the last validations are shown, and the best before them."""
 _SHOWN_IN_TABLE = StepDone, Validated, Saved, Started, Finished
 
 
@@ -60,7 +60,10 @@ class TrainingTable:
         """Draw the present state."""
         if self._started is None:
             return Text("preparing ...")
-        parts: list[RenderableType] = [self._progress(self._started), self._figures()]
+        parts: list[RenderableType] = [self._progress(self._started)]
+        # An empty table would draw a line that the display cannot take back.
+        if self._step is not None or self._saved is not None:
+            parts.append(self._figures())
         if self._validations:
             parts.append(self._measured())
         return Group(*parts)
@@ -117,7 +120,8 @@ class TrainingTable:
         for name in names:
             table.add_column(label(name), justify="right")
         table.add_column("")
-        for event in self._validations[-VALIDATIONS:]:
+        earlier, last = self._validations[:-VALIDATIONS], self._validations[-VALIDATIONS:]
+        for event in [*(e for e in earlier if e is self._best), *last]:
             numbers = [f"{event.values[n]:.4f}" if n in event.values else "" for n in names]
             is_best = event is self._best
             table.add_row(

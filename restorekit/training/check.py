@@ -22,7 +22,7 @@ from restorekit.media.compare import sheet
 from restorekit.media.image import write_image
 from restorekit.training.batches import Examples, batches
 from restorekit.training.config import DataRecipe, TrainingRecipe
-from restorekit.training.loop import Run, open_run, require_space, take_step
+from restorekit.training.loop import Run, make_folder, open_run, require_space, take_step
 from restorekit.training.sources import Crop, find_pictures
 from restorekit.training.validation import hold
 from restorekit.types import Image, Pixels
@@ -92,7 +92,7 @@ def check_run(
     begun = time.perf_counter()
     splits = yield from _open_all(recipe.data)
     run = open_run(recipe, device)
-    write_image(folder / SHEET, draw_sheet(run))
+    write_image(make_folder(folder) / SHEET, draw_sheet(run))
     needed = require_space(run, folder)
     per_step = _mean_step(run)
     validation = time.perf_counter()
@@ -132,7 +132,7 @@ def _shown(crop: Crop) -> Image:
 def _open_all(data: DataRecipe) -> Generator[Event, None, tuple[Split, ...]]:
     left_over = survey(data.pairs).findings if data.pairs is not None else ()
     for finding in left_over:
-        yield FileFailed(finding.path, f"{finding.path}: one of the files {finding.problem}")
+        yield FileFailed(finding.path, f"{finding.problem}: {finding.path}")
     if left_over:
         raise DataError(f"{data.pairs}: {len(left_over)} files of no use; each is named above")
     train, held_out = find_pictures(data)

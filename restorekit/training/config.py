@@ -6,14 +6,16 @@ count steps.
 
 import hashlib
 import json
+import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from restorekit.data.crops import Symmetries
 from restorekit.errors import UnknownNameError, UsageError
@@ -319,15 +321,29 @@ def first_complaint(error: ValidationError, recipe: type[Section]) -> str:
     errors = error.errors()
     # A misspelt key is also a missing one; the misspelling says more.
     first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    key = ".".join(str(part) for part in first["loc"])
+    key = ".".join(str(part) for part in first["loc"] if part != "[key]")
     if first["type"] != "extra_forbidden":
-        said = first["msg"].removeprefix("Value error, ")
-        return f"{key}: {said} (got {first['input']!r})" if key else said
+        said = _said(first)
+        return f"{key}: {said}" if key else said
     wrong, siblings = str(first["loc"][-1]), _siblings(recipe, first["loc"])
-    known = [*_keys(recipe)]
-    near = get_close_matches(wrong, siblings, n=2) or get_close_matches(wrong, known, n=2)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    return f"unknown key '{key}'{hint}"
+    elsewhere = [place for place in _keys(recipe) if place.endswith(f".{wrong}")]
+    return f"unknown key '{key}'{_hint(get_close_matches(wrong, siblings, n=2) or elsewhere)}"
+
+
+def _said(error: ErrorDetails) -> str:
+    """Say what is wrong with a value: the value itself, unless it is a table, and the nearest."""
+    given = error["input"]
+    if error["type"] == "model_type":
+        return f"is a table of keys (got {given!r})"
+    said = error["msg"].removeprefix("Value error, ")
+    if isinstance(given, Mapping):
+        return said
+    choices = re.findall("'([^']*)'", str(error.get("ctx", {}).get("expected", "")))
+    return f"{said} (got {given!r}){_hint(get_close_matches(str(given), choices, n=2))}"
+
+
+def _hint(near: Sequence[str]) -> str:
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def _siblings(section: type[BaseModel], place: Iterable[str | int]) -> list[str]:
@@ -338,11 +354,12 @@ def _siblings(section: type[BaseModel], place: Iterable[str | int]) -> list[str]
     return list(section.model_fields)
 
 
-def _keys(section: type[BaseModel]) -> Iterable[str]:
+def _keys(section: type[BaseModel]) -> Iterator[str]:
+    """Name the keys of all tables, as a.b."""
     for name, field in section.model_fields.items():
         yield name
         for inner in _sections(field.annotation):
-            yield from _keys(inner)
+            yield from (f"{name}.{key}" for key in _keys(inner))
 
 
 def _sections(annotation: object) -> Iterator[type[BaseModel]]:

@@ -31,10 +31,10 @@ from restorekit.training.config import (
     read_recipe,
 )
 from restorekit.training.distributed import is_first_process
-from restorekit.training.loop import STATE, run_training
+from restorekit.training.loop import STATE, make_folder, run_training
 from restorekit.training.schedule import complete_recipe, merged, table
 from restorekit.training.state import read_state, write_state
-from restorekit.training.transplant import open_weights, transplant
+from restorekit.training.transplant import misfits, open_weights, transplant
 
 START = "start.safetensors"
 NOTES = "finetune.json"
@@ -150,13 +150,12 @@ def _continued(path: Path, said: Mapping[str, Any], where: str) -> Tuning:
             f"say how far to go: --set steps={2 * state['step']}"
         )
     net = build_net(recipe.net.backend, **recipe.net.config)
-    try:
-        net.load_state_dict(state["net"])
-    except RuntimeError as error:
+    if unlike := misfits(net, state["net"]):
         raise TrainingError(
-            f"{path}: goes on with its own net alone ({error}); take the weights without the "
-            f"optimiser: --from {path.parent / before['name']}{SUFFIX}"
-        ) from None
+            f"{path}: goes on with its own net alone ({unlike}); take the weights without "
+            f"the optimiser: --from {path.parent / before['name']}{SUFFIX}"
+        )
+    net.load_state_dict(state["net"])
     notes = Notes(f"continued from {_named(before['name'], path)} at step {state['step']}", UNKNOWN)
     return Tuning(_tunable(recipe), notes, (WeightsLoaded(len(state["net"])),), net, state)
 
@@ -173,27 +172,35 @@ def run_tuning(
     tuning: Tuning, folder: Path, *, device: torch.device
 ) -> Generator[Event, None, None]:
     """Tune and report, the numbers of before the first step too."""
-    if (folder / STATE).exists():
-        raise TrainingError(f"{folder}: holds a run already; go on with --resume or choose another")
-    start = folder / START
-    write_checkpoint(start, tuning.net.state_dict(), _start_card(tuning))
-    tuning.notes.write(folder)
-    net = tuning.recipe.net.model_copy(update={"start": str(start)})
+    net = tuning.recipe.net.model_copy(update={"start": str(folder / START)})
     recipe = tuning.recipe.model_copy(update={"net": net})
-    if tuning.state is not None:
-        fresh = {"recipe": recipe.model_dump_json(), "best": -math.inf, "before": {}}
-        write_state(folder / STATE, {**tuning.state, **fresh, "skipped": 0, "seconds": 0.0})
+    # Of several processes the others read these files only after they have met the first.
+    if is_first_process():
+        _lay_out(tuning, recipe, folder)
     with closing(
         run_training(recipe, folder, resume=tuning.state is not None, device=device)
     ) as events:
         try:
             started = next(events)
         except BaseException:
-            _clear(folder)
+            if is_first_process():
+                _clear(folder)
             raise
         yield started
         yield from tuning.report if is_first_process() else ()
         yield from _noted(events, tuning.notes, recipe, folder)
+
+
+def _lay_out(tuning: Tuning, recipe: TrainingRecipe, folder: Path) -> None:
+    """Write down what the run starts from; TrainingError where there is a run already."""
+    if (folder / STATE).exists():
+        raise TrainingError(f"{folder}: holds a run already; go on with --resume or choose another")
+    weights = tuning.net.state_dict()
+    write_checkpoint(make_folder(folder) / START, weights, _start_card(tuning))
+    tuning.notes.write(folder)
+    if tuning.state is not None:
+        fresh = {"recipe": recipe.model_dump_json(), "best": -math.inf, "before": {}}
+        write_state(folder / STATE, {**tuning.state, **fresh, "skipped": 0, "seconds": 0.0})
 
 
 def _clear(folder: Path) -> None:

@@ -37,6 +37,7 @@ from restorekit.training.result import write_best
 from restorekit.training.sources import Source, open_source
 from restorekit.training.speed import autocast, build_scaler, prepare
 from restorekit.training.state import TrainingState, write_state
+from restorekit.training.transplant import misfits
 from restorekit.training.validation import hold
 
 STATE = "state.pt"
@@ -69,24 +70,35 @@ def run_training(
     if not resume and (folder / STATE).exists():
         raise TrainingError(f"{folder}: holds a run already; go on with --resume or choose another")
     with joined(device) as group:
-        run = open_run(recipe, group.device, group)
+        run = open_run(recipe, group.device, group, resume=resume)
         if resume:
             run.state.load(folder / STATE, recipe)
         if group.is_first:
             require_space(run, folder)
-            with atomic_path(folder / "recipe.json") as temporary:
+            with atomic_path(make_folder(folder) / "recipe.json") as temporary:
                 temporary.write_text(recipe.model_dump_json(indent=2) + "\n")
         with closing(_train(run, folder)) as events:
             for event in events:
                 yield event if group.is_first else Event()
 
 
-def open_run(recipe: TrainingRecipe, device: torch.device, group: Group | None = None) -> Run:
-    """Make net, data, objective and state of a run ready; writes nothing."""
+def open_run(
+    recipe: TrainingRecipe,
+    device: torch.device,
+    group: Group | None = None,
+    *,
+    resume: bool = False,
+) -> Run:
+    """Make net, data, objective and state of a run ready; writes nothing.
+
+    One that is resumed does not need the weights that it once started from.
+    """
     group = group or Group(device=device)
     require_shares(recipe, group)
     torch.manual_seed(recipe.seed)
-    net = _build(recipe.net)
+    net = build_net(recipe.net.backend, **recipe.net.config)
+    if recipe.net.start is not None and not resume:
+        _start(net, recipe.net.backend, recipe.net.start)
     net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     source = open_source(recipe.data)
     _require_fit(recipe.net, source)
@@ -129,18 +141,15 @@ def build_objective(net: nn.Module, recipe: TrainingRecipe, device: torch.device
     )
 
 
-def _build(recipe: NetRecipe) -> nn.Module:
-    net = build_net(recipe.backend, **recipe.config)
-    if recipe.start is not None:
-        weights = load_model(recipe.start, device="cpu").net.state_dict()
-        try:
-            net.load_state_dict(weights)
-        except RuntimeError as error:
-            raise TrainingError(
-                f"{recipe.start}: is not a {recipe.backend} of the recipe's configuration, so "
-                f"training cannot start from it: {error}"
-            ) from None
-    return net
+def _start(net: nn.Module, backend: str, start: str) -> None:
+    """Load the weights that a run starts from."""
+    weights = load_model(start, device="cpu").net.state_dict()
+    if unlike := misfits(net, weights):
+        raise TrainingError(
+            f"{start}: is not a {backend} of the recipe's configuration, so training cannot start "
+            f"from it ({unlike}); change net.config, or take what fits: restorekit finetune"
+        )
+    net.load_state_dict(weights)
 
 
 def _averaged(net: nn.Module, decay: float) -> AveragedModel:
@@ -149,7 +158,7 @@ def _averaged(net: nn.Module, decay: float) -> AveragedModel:
 
 
 def _train(run: Run, folder: Path) -> Generator[Event, None, None]:
-    state, first = run.state, run.state.step
+    state, first, begun = run.state, run.state.step, run.state.seconds
     try:
         yield Started(f"train {run.recipe.name}", run.length.steps, first)
         if run.recipe.validate_start and not state.before and run.group.is_first:
@@ -161,7 +170,7 @@ def _train(run: Run, folder: Path) -> Generator[Event, None, None]:
         raise
     if state.step % run.recipe.save_every:
         yield _save(run, folder)
-    yield Finished(state.step - first, state.skipped, 0, state.seconds)
+    yield Finished(state.step - first, state.skipped, 0, state.seconds - begun)
 
 
 def _steps(run: Run, folder: Path) -> Iterator[Event]:
@@ -305,6 +314,18 @@ def _hold(run: Run, folder: Path) -> tuple[dict[str, float], Saved]:
     picture = folder / PICTURES / f"{run.state.step:07d}.png"
     held.draw(picture)
     return held.values(), Saved(picture)
+
+
+def make_folder(folder: Path) -> Path:
+    """Make the folder of a run where there is none; UsageError where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: cannot be the folder of a run ({error.strerror or error}); "
+            "choose another with -o"
+        ) from None
+    return folder
 
 
 def require_space(run: Run, folder: Path) -> int:

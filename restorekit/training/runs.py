@@ -89,8 +89,11 @@ def read_run(folder: Path) -> RunLog:
     log = folder / LOG
     if not log.is_file():
         raise UsageError(f"{folder}: holds no run (no {LOG}); name a folder that train made")
-    with log.open(newline="", encoding="utf-8") as file:
-        rows = [_numbers(row) for row in csv.DictReader(file)]
+    try:
+        with log.open(newline="", encoding="utf-8") as file:
+            rows = [_numbers(row) for row in csv.DictReader(file)]
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{log}: cannot be read as the log of a run: {error}") from None
     try:
         recipe = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

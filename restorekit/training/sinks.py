@@ -108,12 +108,13 @@ class _Table:
             writer.writerows(rows)
 
 
-def _rows(path: Path, until: int | None = None) -> list[dict[str, str]]:
+def _rows(path: Path, until: float = math.inf) -> list[dict[str, str]]:
+    """Read the rows up to a step, without what a full disk or a power cut left unfinished."""
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        return [row for row in rows if until is None or int(row["step"]) <= until]
+        rows = [row for row in csv.DictReader(file) if None not in row.values()]
+    return [row for row in rows if row["step"].isdecimal() and int(row["step"]) <= until]
 
 
 class _Lines:

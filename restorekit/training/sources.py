@@ -1,7 +1,6 @@
 """Where examples come from: clean photos, degraded on the fly, or pairs."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeAlias, TypeVar
 
@@ -17,13 +16,19 @@ from restorekit.data.crops import (
     require_side,
     sharpness,
 )
-from restorekit.data.pairs import Pair, check_sizes, find_pairs
+from restorekit.data.pairs import Pair, at_their_scale, check_sizes, find_pairs
 from restorekit.data.pictures import picture_size
 from restorekit.data.structures import draw_structure
 from restorekit.degradations.base import to_picture
-from restorekit.degradations.recipe import Recipe, apply_chain, generator, scale_of
+from restorekit.degradations.recipe import (
+    Recipe,
+    apply_chain,
+    generator,
+    make_reference,
+    scale_of,
+)
 from restorekit.degradations.recipe import load_recipe as load_degradation
-from restorekit.errors import DataError, PictureError, UsageError
+from restorekit.errors import DataError, UsageError
 from restorekit.media.paths import collect
 from restorekit.training.config import DataRecipe
 from restorekit.training.order import Draw
@@ -113,6 +118,8 @@ class CleanPhotos:
         chain = self._recipe.draw(seed, *key)
         if scale_of(chain) != self.scale:
             raise UsageError(_several_scales({scale_of(chain), self.scale}))
+        made = self._recipe.draw_reference(seed, *key)
+        reference = make_reference(reference, made, seed, *key)
         return apply_chain(reference, chain, seed, *key), reference
 
 
@@ -159,7 +166,7 @@ def find_pictures(data: DataRecipe) -> tuple[Sequence[Path | Pair], Sequence[Pat
     pairs = _find_pairs(data)
     if pairs and not pairs[0].is_clean:
         return (
-            (pairs, _scaled(find_pairs(data.validation)))
+            (pairs, at_their_scale(find_pairs(data.validation)))
             if data.validation
             else _split(pairs, data)
         )
@@ -179,22 +186,10 @@ def _only(kind: type[Item], items: Sequence[object]) -> list[Item]:
 
 def _find_pairs(data: DataRecipe) -> list[Pair]:
     if data.pairs is not None:
-        return _scaled(find_pairs(data.pairs))
+        return at_their_scale(find_pairs(data.pairs))
     if data.dataset is not None:
         return get_dataset(data.dataset).pairs(data.data_root, "train")
     return []
-
-
-def _scaled(pairs: Sequence[Pair]) -> list[Pair]:
-    """Take the scale of a folder of pairs from the sizes of its first; all are checked later."""
-    try:
-        degraded, reference = (
-            picture_size(path)[0] for path in (pairs[0].degraded, pairs[0].reference)
-        )
-    except PictureError:
-        return list(pairs)
-    scale = max(1, round(reference / degraded))
-    return [replace(pair, scale=scale) for pair in pairs]
 
 
 def _photos(data: DataRecipe) -> list[Path]:

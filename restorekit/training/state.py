@@ -1,5 +1,6 @@
 """All that must survive an interruption, in one file."""
 
+import json
 import random
 import shutil
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from restorekit.errors import TrainingError
 from restorekit.files import atomic_path, free_bytes
-from restorekit.training.config import TrainingRecipe
+from restorekit.training.config import TrainingRecipe, parse_recipe
 
 FORMAT = "restorekit training state 1"
 
@@ -66,7 +67,17 @@ class TrainingState:
     def load(self, path: Path, recipe: TrainingRecipe) -> None:
         """Take up a saved state; raises TrainingError where it is not of this recipe."""
         content = read_state(path)
-        _require_same(TrainingRecipe.model_validate_json(content["recipe"]), recipe, path)
+        saved = parse_recipe(json.loads(content["recipe"]), f"{path}, its recipe")
+        _require_same(saved, recipe, path)
+        try:
+            self._take_up(content)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise TrainingError(
+                f"{path}: does not fit the net or the optimiser that this restorekit makes of its "
+                "recipe; go on with the restorekit that wrote it"
+            ) from error
+
+    def _take_up(self, content: Mapping[str, Any]) -> None:
         self.net.load_state_dict(content["net"])
         for name, module in self.others.items():
             module.load_state_dict(content["others"][name])
@@ -90,10 +101,11 @@ def read_state(path: Path) -> dict[str, Any]:
         raise TrainingError(f"{path}: there is no saved state to resume; start without --resume")
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
+    except OSError as error:
+        raise TrainingError(f"{path}: cannot be read: {error.strerror or error}") from error
+    # torch names no errors of its own for what is damaged or foreign.
     except Exception as error:
-        raise TrainingError(
-            f"{path}: cannot be read as a training state: {error}{_older(path)}"
-        ) from error
+        raise TrainingError(f"{path}: is damaged, or is no training state{_older(path)}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise TrainingError(f"{path}: is not a training state of this version ({FORMAT})")
     return content
@@ -142,7 +154,10 @@ def _require_same(saved: TrainingRecipe, asked: TrainingRecipe, path: Path) -> N
     before, now = _flat(saved.model_dump(mode="json")), _flat(asked.model_dump(mode="json"))
     keys = sorted(key for key in before | now if before.get(key) != now.get(key))
     changes = "; ".join(f"{key}: {before.get(key)} -> {now.get(key)}" for key in keys)
-    raise TrainingError(f"{path}: was made by another recipe ({changes}); a run resumes its own")
+    raise TrainingError(
+        f"{path}: was made by another recipe ({changes}); a run resumes its own, "
+        f"{path.parent / 'recipe.json'}; to go on by another: restorekit finetune --from {path}"
+    )
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -12,6 +12,8 @@ from restorekit.backends.registry import default_registry
 from restorekit.errors import TrainingError, UnknownNetError
 from restorekit.events import WeightsLoaded
 
+SHOWN = 3
+"""So many tensors are named in a message; the rest is counted."""
 _COUNTER = "num_batches_tracked"
 
 
@@ -53,6 +55,18 @@ def transplant(net: nn.Module, state: Mapping[str, Tensor], path: Path) -> Weigh
         reinitialised=tuple(f"{key} ({_difference(own[key], state.get(key))})" for key in kept),
         dropped=tuple(key for key in state if key not in own),
     )
+
+
+def misfits(net: nn.Module, state: Mapping[str, Tensor]) -> str:
+    """Say how weights differ from those of a net; empty when they fit exactly."""
+    own = net.state_dict()
+    unlike = [
+        key
+        for key in {**own, **state}
+        if key not in own or key not in state or own[key].shape != state[key].shape
+    ]
+    more = ", ..." if len(unlike) > SHOWN else ""
+    return f"{len(unlike)} tensors differ: {', '.join(unlike[:SHOWN])}{more}" if unlike else ""
 
 
 def _difference(own: Tensor, given: Tensor | None) -> str:

@@ -17,7 +17,7 @@ from restorekit.errors import MissingExtraError, TrainingError, UsageError
 from restorekit.events import Event, Finished, Started, TrialDone
 from restorekit.files import atomic_path
 from restorekit.training.config import TrainingRecipe
-from restorekit.training.loop import BAD_BATCH, STATE, run_training
+from restorekit.training.loop import BAD_BATCH, STATE, make_folder, run_training
 from restorekit.training.runs import read_run
 from restorekit.training.sinks import LOG, logged
 from restorekit.training.study import StudyRecipe, Values, check_keys, label, recipe_of
@@ -101,14 +101,19 @@ def _storage(study: StudyRecipe, folder: Path) -> "BaseStorage":
     except ImportError:
         raise MissingExtraError("optuna", "study", "restorekit study") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    _remember(study, folder / RECIPE)
+    _remember(study, make_folder(folder) / RECIPE)
     return optuna.storages.JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
 
 
 def _remember(study: StudyRecipe, path: Path) -> None:
     """Write the study down; a larger budget goes on, other questions need another folder."""
     if path.exists():
-        before = StudyRecipe.model_validate_json(path.read_text(encoding="utf-8"))
+        try:
+            before = StudyRecipe.model_validate_json(path.read_text(encoding="utf-8"))
+        except ValueError:
+            raise UsageError(
+                f"{path}: is damaged, or is of another version; choose another folder with -o"
+            ) from None
         budget = {"trials": study.trials, "seeds": study.seeds}
         if before.model_copy(update=budget) != study:
             raise UsageError(f"{path.parent}: holds another study; choose another folder with -o")

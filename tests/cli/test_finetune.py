@@ -1,7 +1,6 @@
 import json
+import os
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -15,6 +14,7 @@ from restorekit.backends.model import build_net
 from restorekit.cli.app import app
 from restorekit.media.image import write_image
 from restorekit.types import Image
+from tests.training.processes import start
 
 TINY = {"in_channels": 3, "widths": (4, 4, 4, 4), "blocks": 1, "residual": True}
 SHORT = ["--set", "steps=2", "--set", "data.batch=1", "--set", "data.workers=0"]
@@ -92,18 +92,16 @@ def test_check_names_bad_files_and_fails(model, pairs, tmp_path):
 
 
 def test_ctrl_c_saves_and_resume_needs_the_folder_alone(model, pairs, tmp_path):
-    command = [sys.executable, "-m", "restorekit", "finetune", "--from", model, "--data", pairs]
-    options = ["-o", tmp_path / "out", *SHORT[2:], "--set", "steps=3000", "--device", "cpu"]
-    process = subprocess.Popen(
-        [*map(str, command + options)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+    command = ["finetune", "--from", model, "--data", pairs, "-o", tmp_path / "out"]
+    options = [*SHORT[2:], "--set", "steps=3000", "--device", "cpu"]
+    process = start(command + options, tmp_path / "said")
     log = tmp_path / "out" / "log.csv"
     deadline = time.monotonic() + 90
     while not (log.exists() and log.read_text().count("\n") > 5) and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, message = process.communicate(timeout=60)
-    assert process.returncode == 130, message
+    os.kill(process.pid, signal.SIGINT)
+    process.join(60)
+    assert process.exitcode == 130, (tmp_path / "said").read_text()
     reached = torch.load(tmp_path / "out" / "state.pt", weights_only=True)["step"]
     assert reached > 3
     result = run("--resume", "-o", tmp_path / "out", "--from", model)

@@ -45,6 +45,20 @@ def test_progress_speed_and_time_left_are_of_this_session(table):
     assert "16.0" in text.split("samples/s")[1]
 
 
+def test_a_run_that_begins_is_one_line():
+    table = TrainingTable(Clock())
+    assert drawn(table) == "preparing ...\n"
+    table.take(Started("train tiny", 100, 0))
+    assert len(drawn(table).splitlines()) == 1
+
+
+def test_the_best_validation_stays_when_it_is_long_past(table):
+    for step in range(1, 21):
+        table.take(Validated(step, {"psnr": 30.0}, is_best=step == 2))
+    rows = [line.split()[1] for line in drawn(table).splitlines() if "30.0000" in line]
+    assert rows == ["2", *map(str, range(13, 21))]
+
+
 def test_validations_are_listed_and_the_best_is_marked(table, tmp_path):
     for step, psnr in ((20, 30.0), (25, 32.5), (30, 31.0)):
         values = {"psnr": psnr, "degraded_psnr": 20.0}

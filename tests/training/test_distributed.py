@@ -1,12 +1,10 @@
-"""Runs of two processes, started by torchrun as a user would."""
+"""Runs of two processes: one started by torchrun as a user would, the others as torchrun does."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,96 +15,70 @@ from restorekit.training.config import parse_recipe
 from restorekit.training.distributed import Group
 from restorekit.training.loop import STATE, open_run, run_training
 from restorekit.training.state import read_state
+from tests.training.processes import kill, same_weights, start_two, wait_for
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-
-
-def start(content, folder, *options):
-    path = folder.with_suffix(".json")
-    path.write_text(json.dumps(content))
-    command = ["-m", "restorekit", "train", str(path), "-o", str(folder), "--device", "cpu"]
-    return subprocess.Popen(
-        [*TORCHRUN, *command, "--json", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-
-
-def finish(process, seconds=300):
-    output, errors = process.communicate(timeout=seconds)
-    return [json.loads(line) for line in output.splitlines() if line.startswith("{")], errors
-
-
-def losses(events):
-    return [event["losses"]["l1"] for event in events if event["event"] == "StepDone"]
-
-
-def descendants(pid):
-    """The processes that a process started, and those that they started."""
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    started = [int(child) for child in path.read_text().split()] if path.exists() else []
-    return started + [further for child in started for further in descendants(child)]
-
-
-def kill_all(process):
-    for pid in [process.pid, *descendants(process.pid)]:
-        os.kill(pid, signal.SIGKILL)
-    process.communicate(timeout=60)
-
-
-def wait_for(path, process, seconds=120):
-    deadline = time.monotonic() + seconds
-    while not path.exists():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def same_weights(first, second):
-    a, b = (read_state(folder / STATE) for folder in (first, second))
-    assert a["step"] == b["step"]
-    return all(
-        torch.equal(a[part][key], b[part][key]) for part in ("net", "average") for key in a[part]
-    )
 
 
 @pytest.fixture
 def shared(content):
     """A recipe whose batch two processes share."""
     content["data"] |= {"batch": 4}
-    return content | {"steps": 40, "save_every": 1, "validate_every": 20}
+    return content | {"steps": 12, "save_every": 1, "validate_every": 12}
 
 
-@pytest.mark.slow
+def command(content, folder, *options):
+    path = folder.with_suffix(".json")
+    path.write_text(json.dumps(content))
+    return ["train", path, "-o", folder, "--device", "cpu", "--json", *options]
+
+
+def through_torchrun(arguments):
+    done = subprocess.run(
+        [*TORCHRUN, "-m", "restorekit", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
 def test_two_processes_learn_as_one_and_survive_a_kill(shared, tmp_path):
-    events, errors = finish(start(shared, tmp_path / "whole"))
-    assert [e["event"] for e in events].count("Started") == 1, errors
+    events = through_torchrun(command(shared, tmp_path / "whole"))
+    assert [e["event"] for e in events].count("Started") == 1
     recipe = parse_recipe(shared, "tiny")
     alone = run_training(recipe, tmp_path / "alone", resume=False, device=torch.device("cpu"))
-    expected = [event.losses["l1"] for event in alone if isinstance(event, StepDone)]
-    assert losses(events) == pytest.approx(expected, rel=1e-4)
+    expected = [event.losses for event in alone if isinstance(event, StepDone)]
+    losses = [event["losses"] for event in events if event["event"] == "StepDone"]
+    assert len(losses) == 12
+    for loss, other in zip(losses, expected, strict=True):
+        assert loss == pytest.approx(other, rel=1e-4)
 
-    killed = start(shared, tmp_path / "killed")
-    wait_for(tmp_path / "killed" / STATE, killed)
-    kill_all(killed)
-    assert 1 <= read_state(tmp_path / "killed" / STATE)["step"] < 40
-    events, errors = finish(start(shared, tmp_path / "killed", "--resume"))
-    assert events[-1]["event"] == "Finished", errors
-    assert same_weights(tmp_path / "whole", tmp_path / "killed")
+    killed = tmp_path / "killed"
+    processes = start_two(command(shared, killed), tmp_path / "first")
+    wait_for(killed / STATE, processes[0])
+    for process in processes:
+        kill(process)
+    assert 1 <= read_state(killed / STATE)["step"] < 12
+    for process in start_two(command(shared, killed, "--resume"), tmp_path / "second"):
+        process.join()
+        assert process.exitcode == 0, (tmp_path / "second.0").read_text()
+    assert same_weights(tmp_path / "whole", killed)
 
 
-@pytest.mark.slow
 def test_one_process_that_is_told_to_stop_stops_both_at_one_step(shared, tmp_path):
-    stopped = start(shared | {"steps": 400}, tmp_path / "stopped")
-    wait_for(tmp_path / "stopped" / STATE, stopped)
-    workers = descendants(stopped.pid)
-    os.kill(workers[-1], signal.SIGTERM)
-    _, errors = finish(stopped)
-    reached = read_state(tmp_path / "stopped" / STATE)["step"]
-    assert 1 <= reached < 400, errors
-    assert "interrupted; what was finished is kept" in errors
+    stopped = tmp_path / "stopped"
+    processes = start_two(command(shared | {"steps": 400}, stopped), tmp_path / "said")
+    wait_for(stopped / STATE, processes[0])
+    os.kill(processes[1].pid, signal.SIGTERM)
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 130]
+    assert 1 <= read_state(stopped / STATE)["step"] < 400
+    assert "interrupted; what was finished is kept" in (tmp_path / "said.1").read_text()
 
 
 def test_a_batch_that_two_processes_cannot_share_is_refused(content):

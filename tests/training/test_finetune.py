@@ -12,6 +12,7 @@ from restorekit.backends.model import build_net
 from restorekit.errors import DataError, TrainingError, UsageError
 from restorekit.events import Finished, Saved, StepDone, Tuned, Validated, Warned, WeightsLoaded
 from restorekit.training.finetune import plan_tuning
+from tests.training.processes import kill, start_two
 
 TINY = {"in_channels": 3, "widths": (4, 4, 4, 4), "blocks": 1, "residual": True}
 SHORT = {"steps": 6, "validate_every": 3, "data.workers": 0, "data.batch": 2}
@@ -177,6 +178,21 @@ def test_a_second_tuning_does_not_overwrite_the_first(model, pairs, tmp_path):
     assert any(isinstance(e, Saved) for e in events)
     with pytest.raises(TrainingError, match="holds a run already"):
         tune(plan(model, pairs), tmp_path / "run")
+
+
+def test_two_processes_tune_together_and_overwrite_nothing(model, pairs, tmp_path):
+    tune(plan(model, pairs), tmp_path / "first")
+    command = ["finetune", "--from", tmp_path / "first" / "state.pt", "--data", pairs]
+    options = ["-o", tmp_path / "both", "--set", "steps=8", "--device", "cpu"]
+    for process in start_two(command + options, tmp_path / "said"):
+        process.join()
+        assert process.exitcode == 0, (tmp_path / "said.0").read_text()
+    state = (tmp_path / "both" / "state.pt").read_bytes()
+    first, second = start_two(command + options, tmp_path / "again")
+    first.join()
+    kill(second)
+    assert "holds a run already" in (tmp_path / "again.0").read_text()
+    assert (tmp_path / "both" / "state.pt").read_bytes() == state
 
 
 def test_resuming_what_is_no_tuning_is_an_error(tmp_path):

@@ -2,8 +2,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from restorekit.training.config import parse_recipe
 from restorekit.training.loop import run_training
 from restorekit.training.sinks import LOG, logged
 from restorekit.training.state import read_state
+from tests.training.processes import start
 
 CPU = torch.device("cpu")
 
@@ -98,8 +97,26 @@ def test_a_start_of_another_shape_is_refused(content, tmp_path):
     start = str(tmp_path / "first" / "tiny.safetensors")
     wider = content["net"]["config"] | {"blocks": 2}
     content |= {"net": {"backend": "drunet", "config": wider, "start": start}}
-    with pytest.raises(TrainingError, match="training cannot start from it"):
+    with pytest.raises(TrainingError, match=r"cannot start from it \(\d+ tensors differ: "):
         run(parse_recipe(content, "tiny"), tmp_path / "second")
+
+
+def test_a_resumed_run_does_not_need_what_it_started_from(content, tmp_path):
+    run(parse_recipe(content, "tiny"), tmp_path / "first")
+    start = tmp_path / "first" / "tiny.safetensors"
+    content |= {"net": content["net"] | {"start": str(start)}}
+    recipe = parse_recipe(content, "tiny")
+    stop_after(recipe, tmp_path / "second", 10)
+    run(recipe, tmp_path / "whole")
+    start.unlink()
+    run(recipe, tmp_path / "second", resume=True)
+    assert digest(tmp_path / "whole") == digest(tmp_path / "second")
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(recipe, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="file: cannot be the folder of a run"):
+        run(recipe, tmp_path / "file")
 
 
 def test_resume_continues_bit_for_bit(recipe, tmp_path):
@@ -131,13 +148,6 @@ def test_the_log_has_every_step_once_after_a_resume(recipe, tmp_path):
     assert steps == [*range(1, 11), 10, *range(11, 21), 20]
 
 
-def start(recipe_file, folder):
-    command = [sys.executable, "-m", "restorekit", "train", str(recipe_file), "-o", str(folder)]
-    return subprocess.Popen(
-        [*command, "--device", "cpu"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-
-
 def wait_for_step(folder, step, seconds=90):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -165,15 +175,17 @@ def long_recipe(content, tmp_path):
 def test_a_killed_process_resumes_bit_for_bit(long_recipe, tmp_path, number):
     from restorekit.training.config import load_recipe
 
-    process = start(long_recipe, tmp_path / "killed")
+    command = ["train", long_recipe, "-o", tmp_path / "killed", "--device", "cpu"]
+    process = start(command, tmp_path / "said")
     wait_for_step(tmp_path / "killed", 12)
-    process.send_signal(number)
-    _, message = process.communicate(timeout=60)
+    os.kill(process.pid, number)
+    process.join(60)
+    message = (tmp_path / "said").read_text()
     if number == signal.SIGKILL:
-        assert process.returncode == -signal.SIGKILL
+        assert process.exitcode == -signal.SIGKILL
     else:
-        assert process.returncode == 130, message
-        assert b"Traceback" not in message
+        assert process.exitcode == 130, message
+        assert "Traceback" not in message
     recipe = load_recipe(long_recipe, {})
     reached = torch.load(tmp_path / "killed" / loop.STATE, weights_only=True)["step"]
     assert 5 <= reached < 400
@@ -188,6 +200,11 @@ def test_a_second_run_does_not_overwrite_the_first(recipe, tmp_path):
         run(recipe, tmp_path)
 
 
+def test_a_resumed_run_counts_its_own_part_alone(recipe, tmp_path):
+    run(recipe, tmp_path)
+    assert run(recipe, tmp_path, resume=True)[-1] == Finished(0, 0, 0, 0.0)
+
+
 def test_resuming_nothing_is_an_error(recipe, tmp_path):
     with pytest.raises(TrainingError, match="no saved state to resume"):
         run(recipe, tmp_path, resume=True)
@@ -196,7 +213,7 @@ def test_resuming_nothing_is_an_error(recipe, tmp_path):
 def test_resuming_with_another_recipe_lists_what_differs(recipe, content, tmp_path):
     stop_after(recipe, tmp_path, 1)
     other = parse_recipe(content | {"optim": {"warmup": 9}}, "tiny")
-    with pytest.raises(TrainingError, match=r"optim\.warmup: 4 -> 9"):
+    with pytest.raises(TrainingError, match=r"optim\.warmup: 4 -> 9.*finetune --from .*state\.pt"):
         run(other, tmp_path, resume=True)
 
 

@@ -63,3 +63,10 @@ def test_a_folder_without_a_run_is_named(folder, tmp_path):
     (folder / "recipe.json").write_text("{")
     with pytest.raises(UsageError, match=r"recipe\.json: cannot be read"):
         read_run(folder)
+
+
+def test_a_damaged_log_is_named(folder):
+    with (folder / "log.csv").open("a") as file:
+        file.write("50,1e-")
+    with pytest.raises(UsageError, match=r"log\.csv: cannot be read as the log of a run"):
+        read_run(folder)

@@ -109,3 +109,14 @@ def test_tensorboard_gets_scalars_and_pictures(tmp_path):
     assert board.Scalars("lr")[0].value == pytest.approx(1e-3)
     image = board.Images("validation")[0]
     assert (image.step, image.width, image.height) == (1, 24, 8)
+
+
+@pytest.mark.parametrize("torn", ["3,0.0", "\0\0\0\0", "3"])
+def test_a_line_that_was_cut_off_is_left_out_when_a_run_goes_on(tmp_path, torn):
+    write(steps_of([1, 2]), tmp_path)
+    with (tmp_path / LOG).open("a", newline="") as file:
+        file.write(torn)
+    write(steps_of([3], done=2), tmp_path)
+    assert [(row["step"], row["lr"]) for row in rows(tmp_path)] == [
+        (str(number), "0.001") for number in (1, 2, 3)
+    ]

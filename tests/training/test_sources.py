@@ -106,6 +106,18 @@ def test_small_pictures_are_mirrored_where_asked_for(recipe):
         assert degraded.shape == reference.shape == (64, 64, 3)
 
 
+def test_a_sharpened_reference_is_what_is_degraded_and_trained_towards(recipe):
+    sharpen = [{"op": "unsharp-mask", "amount": 2.0, "sigma": 2.0, "threshold": 0.0}]
+    plain, sharp = (
+        examples(changed(recipe, degradation={"steps": [], "reference": reference}), 3)
+        for reference in ([], sharpen)
+    )
+    for (_, before), (degraded, reference) in zip(plain, sharp, strict=True):
+        np.testing.assert_array_equal(degraded, reference)
+        assert 0 <= reference.min() < reference.max() <= 1
+        assert np.abs(reference - before).max() > 0.01
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -86,6 +86,9 @@ def test_a_finished_study_has_nothing_to_do_and_a_larger_budget_goes_on(study, t
     assert sum(isinstance(event, TrialDone) for event in events) == 2
     with pytest.raises(UsageError, match="holds another study"):
         run(changed(study, fixed={"steps": 5}), tmp_path / "out")
+    (tmp_path / "out" / "study.json").write_text("{")
+    with pytest.raises(UsageError, match=r"study\.json: is damaged"):
+        run(study, tmp_path / "out")
 
 
 def test_an_interrupted_run_goes_on(study, tmp_path):
