@@ -20,7 +20,7 @@ from restorekit.backends.model import Model
 from restorekit.data.catalog import DATASETS
 from restorekit.degradations.base import to_picture, to_samples
 from restorekit.degradations.catalog import DEGRADATIONS
-from restorekit.degradations.recipe import apply_chain, list_presets, scale_of
+from restorekit.degradations.recipe import apply_chain, list_presets, make_reference, scale_of
 from restorekit.degradations.recipe import load_recipe as load_degradation
 from restorekit.errors import UnknownNameError, UsageError
 from restorekit.evaluation.run import Evaluation
@@ -143,7 +143,8 @@ def degrade(image: Pixels, recipe: str | Path | Mapping[str, Any], *, seed: int 
         raise UsageError("the recipe averages the frames of clips; use the command, on a clip")
     chain = loaded.draw(seed)
     scale_of(chain)
-    return to_samples(apply_chain(to_picture(image), chain, seed), image.dtype)
+    reference = make_reference(to_picture(image), loaded.draw_reference(seed), seed)
+    return to_samples(apply_chain(reference, chain, seed), image.dtype)
 
 
 def train(

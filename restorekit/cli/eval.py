@@ -32,7 +32,9 @@ _FOLDED = 8
 Datasets = Annotated[
     list[str] | None,
     typer.Option(
-        "--dataset", metavar="NAME|DIR", help="A known set, or a folder of pairs; may be repeated."
+        "--dataset",
+        metavar="NAME|DIR",
+        help="A set of 'datasets list', or a folder of pairs; may be repeated.",
     ),
 ]
 DataRoot = Annotated[
@@ -50,13 +52,16 @@ Baselines = Annotated[
     typer.Option(
         "--baseline",
         metavar="NAME",
-        help="Also measure a model without weights: median, bicubic, bm3d ..., or input, the "
+        help="Also measure a method of 'models list', such as median or bicubic, or input, the "
         "degraded pictures; may be repeated.",
     ),
 ]
 ProtocolId = Annotated[
     str | None,
-    typer.Option(metavar="ID", help="How the numbers are made; by default as the set's papers do."),
+    typer.Option(
+        metavar="ID",
+        help="How the numbers are made, of 'metrics protocols'; by default as the set's papers do.",
+    ),
 ]
 Metrics = Annotated[
     str | None,
@@ -145,7 +150,7 @@ def evaluate(
     if compare is not None:
         _compare(*compare, as_json=as_json)
         return
-    files = _checked(reports or [])
+    files = _checked(reports or [], save)
     journal = _journal(files, save, resume=resume)
     asked = _Asked(datasets or [], data_root, pairs, protocol, metrics, noise, seed)
     subjects = _subjects(asked)
@@ -159,11 +164,13 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _checked(reports: Sequence[Path]) -> Sequence[Path]:
-    from restorekit.evaluation.report import require_format
+def _checked(reports: Sequence[Path], save: Path | None) -> Sequence[Path]:
+    from restorekit.evaluation.report import require_format, require_place
 
     for report in reports:
         require_format(report)
+    if save is not None:
+        require_place(save)
     return reports
 
 
@@ -230,7 +237,7 @@ def _candidates(
         return [as_they_are(pairs[0].resolve().name)]
     wanted = tasks if asked else [_own_task(subjects)]
     chosen: list[str | Path] = [*map(for_task, wanted), *models]
-    scales = {subject.protocol.scale for subject in subjects}
+    scales = {subject.scale for subject in subjects}
     scale = scales.pop() if len(scales) == 1 else 1
     return choose_candidates(chosen, baselines, device=device, scale=scale)
 

@@ -26,7 +26,7 @@ class CommandGroup(TyperGroup):
 
 @contextmanager
 def reported(*, debug: bool) -> Iterator[None]:
-    """Turn errors into a message and an exit code."""
+    """Turn errors, also those of the system, into a message and an exit code."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     if debug:
         logging.basicConfig(format="%(message)s")
@@ -34,16 +34,26 @@ def reported(*, debug: bool) -> Iterator[None]:
     try:
         with _warned(console):
             yield
-    except RestorekitError as error:
+    except BrokenPipeError:
+        raise  # nobody reads on, which typer ends quietly
+    except (RestorekitError, OSError) as error:
         if debug:
             console.print_exception()
-        console.print(Text.assemble(("error: ", "bold red"), str(error)))
-        raise typer.Exit(error.exit_code) from None
+        console.print(Text.assemble(("error: ", "bold red"), _said(error)))
+        code = error.exit_code if isinstance(error, RestorekitError) else RestorekitError.exit_code
+        raise typer.Exit(code) from None
     except KeyboardInterrupt:
         if debug:
             console.print_exception()
         console.print("interrupted; what was finished is kept")
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _said(error: RestorekitError | OSError) -> str:
+    if isinstance(error, RestorekitError):
+        return str(error)
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror or error}; make room, mend permissions or choose another place"
 
 
 @contextmanager

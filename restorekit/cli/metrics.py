@@ -12,7 +12,7 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from restorekit.errors import UsageError
+from restorekit.errors import PictureError, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,10 +81,19 @@ def fit(
 
 def _read(sources: "Sequence[Source]") -> "Iterator[Tensor]":
     from restorekit.media.image import read_image
+    from restorekit.metrics.no_reference import BLOCK
     from restorekit.ops.pixels import to_tensor
 
-    for source in track(sources, "reading", console=Console(stderr=True), transient=True):
-        yield to_tensor(read_image(source.path).pixels)[0]
+    console = Console(stderr=True)
+    hidden = not console.is_terminal
+    for source in track(sources, "reading", console=console, transient=True, disable=hidden):
+        image = read_image(source.path)
+        if min(image.height, image.width) < BLOCK:
+            raise PictureError(
+                f"{source.path} has {image.width}x{image.height} pixels, and NIQE is fitted to "
+                f"blocks of {BLOCK}x{BLOCK}; leave it out"
+            )
+        yield to_tensor(image.pixels)[0]
 
 
 def _show(rows: Sequence[Mapping[str, str]], as_json: bool) -> None:

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from pydantic import ConfigDict, TypeAdapter
 
 from restorekit.data.layouts import Layout, match_layout
-from restorekit.data.pairs import Matching, Pair, best_of, clean_pictures, survey
+from restorekit.data.pairs import Matching, Pair, at_their_scale, best_of, clean_pictures, survey
 from restorekit.errors import DataError, UnknownNameError, UsageError
 from restorekit.types import Task
 
@@ -192,6 +192,8 @@ class Dataset:
             for folder in self._split_folders(base, split):
                 matching = _clean(folder) if self.clean else survey(folder)
                 if matching.pairs or matching.findings:
+                    if self.task is None and matching.pairs:  # anybody's pairs, of any scale
+                        scale = at_their_scale(matching.pairs)[0].scale
                     whole = self._completed(matching, scale)
                     return Located(folder, "any folder of pairs", whole, self.count(split))
         return None

@@ -19,10 +19,10 @@ from restorekit.types import Pixels
 
 DEGRADED_FOLDERS = (
     *("input", "degraded", "rainy", "rain", "hazy", "haze", "blur", "blurry"),
-    *("noisy", "noise", "snow", "lq", "data", "source"),
+    *("noisy", "noise", "snow", "lq", "lr", "data", "source"),
 )
 REFERENCE_FOLDERS = (
-    *("target", "reference", "clean", "norain", "gt", "clear", "sharp", "hq"),
+    *("target", "reference", "clean", "norain", "gt", "clear", "sharp", "hq", "hr"),
     *("groundtruth", "ground_truth"),
 )
 SPLIT_FOLDERS = ("train", "training", "val", "valid", "validation", "test")
@@ -186,6 +186,17 @@ def match_pairs(degraded: Path, reference: Path, rule: NameRule | None = None) -
     return _match(_by_stem(degraded), _by_stem(reference), (rule,) if rule else RULES).required()
 
 
+def at_their_scale(pairs: Sequence[Pair]) -> list[Pair]:
+    """Take the scale of pairs from the sizes of the first; `check_sizes` tells whether all fit."""
+    try:
+        degraded, reference = (
+            picture_size(path)[0] for path in (pairs[0].degraded, pairs[0].reference)
+        )
+    except PictureError:
+        return list(pairs)
+    return [replace(pair, scale=max(1, reference // degraded)) for pair in pairs]
+
+
 def clean_pictures(root: Path) -> list[Pair]:
     """List the clean pictures directly in a folder, each as the reference of itself."""
     pictures = _by_stem(root, recursive=False) if root.is_dir() else {}
@@ -283,7 +294,7 @@ def _sizes(pair: Pair, *sizes: tuple[int, ...]) -> str:
 
 
 def _matchings_below(folder: Path, root: Path) -> Iterator[Matching]:
-    children = sorted(path for path in folder.iterdir() if path.is_dir())
+    children = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     degraded = _one_of(children, DEGRADED_FOLDERS, folder)
     reference = _one_of(children, REFERENCE_FOLDERS, folder)
     if degraded and reference:
@@ -335,9 +346,11 @@ def _by_stem(folder: Path, recursive: bool = True) -> dict[str, Path]:
     """Map the path inside the folder, without suffix and in lower case, to each picture."""
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*") if recursive else folder.glob("*")):
-        if path.suffix.lower() not in PICTURE_SUFFIXES or path.name.startswith("."):
+        inside = path.relative_to(folder)
+        is_hidden = any(part.startswith(".") for part in inside.parts)
+        if is_hidden or path.suffix.lower() not in PICTURE_SUFFIXES:
             continue
-        key = path.relative_to(folder).with_suffix("").as_posix().casefold()
+        key = inside.with_suffix("").as_posix().casefold()
         if key in found:
             raise DataError(f"{found[key]} and {path} have the same name; remove one of them")
         found[key] = path

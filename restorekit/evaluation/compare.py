@@ -64,6 +64,8 @@ def compare_reports(a: str, b: str) -> list[Comparison]:
 def read_side(written: str) -> list[Side]:
     """Read what a report, FILE or FILE:MODEL, has of a model: one side for each set."""
     path, model = _split(written)
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; give a report of eval --report FILE.json")
     try:
         sets = json.loads(path.read_text(encoding="utf-8"))["sets"]
         models = {row["model"]: None for each in sets for row in each["results"]}
@@ -93,7 +95,7 @@ def _chosen(path: Path, model: str | None, models: Sequence[str]) -> str:
 def _side(path: Path, content: Mapping[str, Any], model: str) -> Side:
     rows = {row["model"]: row for row in content["results"]}
     kind = "restored" if model in rows else "degraded"
-    row = rows.get(model) or next(iter(rows.values()))
+    row = rows.get(model) or max(rows.values(), key=lambda each: len(each["pictures"]))
     values = {
         picture["name"]: {name: number(value) for name, value in picture[kind].items()}
         for picture in row["pictures"]
@@ -136,6 +138,9 @@ def as_table(comparison: Comparison) -> Table:
     common = comparison.pictures
     parts = [f"{side.report}: {len(side.values)}" for side in (a, b) if len(side.values) != common]
     partly = f" Only {common} pictures are in both ({', '.join(parts)})." if parts else ""
+    left_out = [METRICS[m].label for m in a.protocol["metrics"] if m not in comparison.tests]
+    if left_out:
+        partly += f" No picture has finite values of {', '.join(left_out)} on both sides."
     caption = (
         f"{a.dataset}, protocol {a.protocol['id']}. p: two-sided paired permutation test of the "
         f"mean difference (signs flipped; all flips up to {EXACT_FLIPS} pictures, else {RESAMPLES} "

@@ -8,7 +8,7 @@ from html import escape
 from typing import NamedTuple
 
 from restorekit.evaluation.run import Evaluation, mean
-from restorekit.evaluation.tables import DEGRADED, shown
+from restorekit.evaluation.tables import DEGRADED, fullest, shown
 from restorekit.evaluation.uncertainty import bootstrap_interval
 from restorekit.metrics.protocols import Metric
 
@@ -56,7 +56,7 @@ class Axis(NamedTuple):
 
 def rows_of(evaluations: Sequence[Evaluation], metric: Metric) -> list[Row]:
     """The rows of a drawing, the degraded pictures first, without what is not finite."""
-    first = evaluations[0]
+    first = fullest(evaluations)
     rows = [_row(DEGRADED, 0, first, first.degraded_values(metric.name))]
     rows += [
         _row(each.model, 1 + place % COLOURS, each, each.values(metric.name))

@@ -73,7 +73,10 @@ def open_journal(path: Path) -> dict[str, PairResult]:
 
 
 def append(path: Path, measurement: Measurement, pair: Pair, result: PairResult) -> None:
-    """Add the result of a pair; what is written survives the end of the process."""
+    """Add the result of a pair; what is written survives the end of the process.
+
+    Raises DataError where it cannot be written.
+    """
     entry = {
         "format": FORMAT,
         "key": measurement.key(pair),
@@ -85,9 +88,15 @@ def append(path: Path, measurement: Measurement, pair: Pair, result: PairResult)
         "degraded": plain(result.degraded),
         "restored": plain(result.restored),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry, allow_nan=False) + "\n")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry, allow_nan=False) + "\n")
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror or error}); make room, then go on with "
+            "--resume: what is in it already is not measured again"
+        ) from error
 
 
 def plain(values: Mapping[str, float]) -> dict[str, float | str | None]:

@@ -16,6 +16,7 @@ from restorekit.evaluation.tables import (
     as_table,
     by_set,
     chosen_metrics,
+    fullest,
     group_table,
     overview,
     published_table,
@@ -79,7 +80,7 @@ def _navigation(sets: Sequence[Sequence[Evaluation]]) -> str:
 
 
 def _set_section(group: Sequence[Evaluation], place: int, examples: Sequence[Example]) -> str:
-    first = group[0]
+    first = fullest(group)
     here = [example for example in examples if example.dataset == first.dataset]
     head = (
         f'<div class="head"><h2 id="title{place}">{escape(first.dataset)}</h2>{_coverage(first)}'
@@ -239,12 +240,13 @@ def _pictures(group: Sequence[Evaluation]) -> Table:
     measured = {each.model: {pair.name: pair for pair in each.pairs} for each in group}
     names = list(dict.fromkeys(pair.name for each in group for pair in each.pairs))
     before = {pair.name: pair.degraded for each in group for pair in each.pairs}
-    headings = [f"{DEGRADED}, {m.label}" for m in metrics if group[0].has_degraded]
+    has_degraded = fullest(group).has_degraded
+    headings = [f"{DEGRADED}, {m.label}" for m in metrics if has_degraded]
     headings += [f"{each.model}, {m.label}" for each in models for m in metrics]
     rows = []
     for name in names:
         cells = [shown(before[name].get(m.name, math.nan), m) for m in metrics]
-        row = cells if group[0].has_degraded else []
+        row = cells if has_degraded else []
         for each in models:
             found = measured[each.model].get(name)
             values = found.restored if found else {}

@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
 
 from restorekit.backends.card import Measured
-from restorekit.errors import UsageError
+from restorekit.errors import DataError, UsageError
 from restorekit.evaluation.examples import Example
 from restorekit.evaluation.journal import plain, plain_number
 from restorekit.evaluation.page import as_page
 from restorekit.evaluation.published import published
 from restorekit.evaluation.run import Evaluation
-from restorekit.evaluation.tables import Table, all_tables, by_set
+from restorekit.evaluation.tables import Table, all_tables, by_set, fullest
 from restorekit.evaluation.uncertainty import bootstrap_interval
 from restorekit.files import atomic_path
 
@@ -41,7 +43,7 @@ def as_dict(evaluations: Sequence[Evaluation]) -> dict[str, object]:
 
 
 def _set_as_dict(evaluations: Sequence[Evaluation]) -> dict[str, object]:
-    first = evaluations[0]
+    first = fullest(evaluations)
     metrics = first.protocol.metrics
     numbers = published(first.dataset, protocol=first.protocol.id)
     return {
@@ -177,12 +179,26 @@ FORMATS: Mapping[str, Callable[[Sequence[Evaluation]], str]] = {
 
 
 def require_format(path: Path) -> None:
-    """Raise UsageError for a report whose suffix names no format."""
+    """Raise UsageError for a report whose suffix names no format, or that has no place."""
     known = (*FORMATS, PAGE)
     if path.suffix.lower() not in known:
         raise UsageError(f"{path}: a report is one of {', '.join(known)}, told by its suffix")
     if path.is_dir():
         raise UsageError(f"{path}: is a folder; name a file for the report")
+    require_place(path.parent)
+
+
+def require_place(folder: Path) -> None:
+    """Make a folder if need be; UsageError where nothing can be written, before hours are spent."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder) as file:
+            file.write(b"0")
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: nothing can be written there ({error.strerror or error}); choose another "
+            "place or make room"
+        ) from None
 
 
 def is_page(path: Path) -> bool:
@@ -193,30 +209,36 @@ def is_page(path: Path) -> bool:
 def write_report(
     path: Path, evaluations: Sequence[Evaluation], examples: Sequence[Example] = ()
 ) -> None:
-    """Write a report in the format that its suffix names; the page shows the examples."""
+    """Write a report in the format that its suffix names; the page shows the examples.
+
+    Raises DataError where it cannot be written; the report that was there before stays.
+    """
     require_format(path)
     if is_page(path):
         content = as_page(evaluations, examples)
     else:
         content = FORMATS[path.suffix.lower()](evaluations)
-    with atomic_path(path) as temporary:
-        temporary.write_text(content, encoding="utf-8")
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror or error}); make room and repeat the "
+            "command with --resume, which measures nothing again"
+        ) from error
 
 
 def measured_in(report: Path, model: str) -> list[Measured]:
     """Read the means of a model off a JSON report, as a checkpoint's card has them.
 
-    Reports of version 0.1, which were about one set, are read too. Raises UsageError when the file
-    is no such report or does not measure the model.
+    A metric without a finite mean is left out. Reports of version 0.1, which were about one set,
+    are read too. Raises UsageError when the file is no such report, measures a part of a set or
+    does not measure the model.
     """
     try:
         content = json.loads(report.read_text(encoding="utf-8"))
         rows = [
-            Measured(
-                dataset=each["dataset"],
-                protocol=row["protocol"],
-                values={name: round(value, 4) for name, value in row["mean"].items()},
-            )
+            _measured(report, each, row)
             for each in content.get("sets", [content])
             for row in each["results"]
             if row["model"] == model
@@ -226,3 +248,17 @@ def measured_in(report: Path, model: str) -> list[Measured]:
     if not rows:
         raise UsageError(f"{report}: measures no model called {model}; evaluate that file first")
     return rows
+
+
+def _measured(report: Path, content: Mapping[str, Any], row: Mapping[str, Any]) -> Measured:
+    name, values = content["dataset"], row["mean"]
+    total = content.get("whole_set") or row["pairs"] + len(row["failed"])
+    if row["pairs"] < total:
+        raise UsageError(
+            f"{report}: only {row['pairs']} of {total} pairs of {name} were measured, and a card "
+            "is about whole sets; evaluate the whole set"
+        )
+    finite = {key: round(v, 4) for key, v in values.items() if isinstance(v, int | float)}
+    if not finite:
+        raise UsageError(f"{report}: no metric has a finite mean on {name}; a card needs one")
+    return Measured(dataset=name, protocol=row["protocol"], values=finite)

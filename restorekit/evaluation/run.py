@@ -43,7 +43,8 @@ class PairResult:
     restored: Mapping[str, float]
     """NaN for a metric that is not available."""
     seconds: float
-    """Time of the restoration alone, without reading, measuring and saving."""
+    """Time of the restoration alone, without reading, measuring and saving; 0 of a picture that
+    somebody else has restored, like `peak_bytes`."""
     peak_bytes: int = 0
     """Most memory during the restoration: of the whole process on a CPU, of tensors on a CUDA
     device; 0 where the system does not tell."""
@@ -123,9 +124,13 @@ class Evaluation:
 
     @property
     def seconds_per_megapixel(self) -> float:
-        """Time of the restorations divided by the pixels of the references."""
+        """Time of the restorations divided by the pixels of the references.
+
+        NaN where nothing was restored.
+        """
         pixels = sum(pair.pixels for pair in self.pairs)
-        return sum(pair.seconds for pair in self.pairs) / pixels * 1e6 if pixels else math.nan
+        seconds = sum(pair.seconds for pair in self.pairs)
+        return seconds / pixels * 1e6 if seconds else math.nan
 
     @property
     def peak_bytes(self) -> int:
@@ -206,11 +211,7 @@ def open_pair(pair: Pair, protocol: Protocol) -> tuple[Tensor, Tensor, Pixels]:
 
 def _measure_pair(pair: Pair, plan: Plan) -> PairResult:
     degraded, target, reference = open_pair(pair, plan.protocol)
-    is_watched = _restart_peak(plan.device)
-    begun = time.perf_counter()
-    restored = plan.restore(degraded).cpu()
-    seconds = time.perf_counter() - begun
-    peak = _peak(plan.device) if is_watched else 0
+    restored, seconds, peak = (degraded, 0.0, 0) if plan.is_restored else _timed(degraded, plan)
     comparable = not plan.is_restored and _are_comparable(degraded, target)
     before = _compare(degraded, target, plan.protocol) if comparable else {}
     after = _compare(restored, target, plan.protocol)
@@ -219,6 +220,15 @@ def _measure_pair(pair: Pair, plan: Plan) -> PairResult:
         write_image(saved_path(plan.save_dir, pair), saved)
     pixels = reference.shape[0] * reference.shape[1]
     return PairResult(pair.name, pixels, before, after, seconds, peak)
+
+
+def _timed(degraded: Tensor, plan: Plan) -> tuple[Tensor, float, int]:
+    """Restore; return the picture, the seconds and the peak memory, 0 where it is not known."""
+    is_watched = _restart_peak(plan.device)
+    begun = time.perf_counter()
+    restored = plan.restore(degraded).cpu()
+    seconds = time.perf_counter() - begun
+    return restored, seconds, _peak(plan.device) if is_watched else 0
 
 
 def _are_comparable(degraded: Tensor, target: Tensor) -> bool:

@@ -102,8 +102,8 @@ def as_they_are(label: str) -> Candidate:
 class Series:
     """All that one run measures: every candidate on every subject.
 
-    Raises UsageError when two subjects would have one name in the report, DataError, before
-    anything is computed, for pairs of two sizes.
+    Before anything is computed it raises UsageError when two subjects would have one name in the
+    report or a candidate enlarges otherwise than a subject asks, DataError for pairs of two sizes.
     """
 
     subjects: Sequence[Subject]
@@ -124,6 +124,8 @@ class Series:
             )
         for subject in self.subjects:
             check_sizes(subject.pairs)
+            for candidate in self.candidates:
+                _require_scale(candidate, subject)
 
     def run(self) -> Generator[Event, None, list[Evaluation]]:
         """Measure, model by model; return the evaluations ordered by subject.
@@ -154,8 +156,8 @@ class Series:
         if not any(evaluation.pairs for evaluation in evaluations):
             first = evaluations[0].failed[0]
             raise DataError(
-                f"none of {len(self.subjects[0].pairs)} pairs could be measured; "
-                f"first: {first.error}"
+                f"none of {sum(len(subject.pairs) for subject in self.subjects)} pairs could be "
+                f"measured; first: {first.error}"
             )
         places = {subject.dataset: place for place, subject in enumerate(self.subjects)}
         return sorted(evaluations, key=lambda evaluation: places[evaluation.dataset])
@@ -215,6 +217,17 @@ class Series:
             return None
         several = len(self.subjects) > 1
         return (self.save_dir / subject.dataset if several else self.save_dir) / candidate.label
+
+
+def _require_scale(candidate: Candidate, subject: Subject) -> None:
+    scale = candidate.model.scale if candidate.model else 1
+    if scale != subject.scale:
+        wanted = "such as --baseline bicubic" if subject.scale > 1 else "one that does not enlarge"
+        raise UsageError(
+            f"{candidate.label} has scale {scale}, and the references of {subject.dataset} are "
+            f"{subject.scale} times as large as its degraded pictures; choose a model of scale "
+            f"{subject.scale}, {wanted}"
+        )
 
 
 def restoration(model: Model | None, subject: Subject) -> Restore:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from restorekit.data.catalog import DATASETS, Dataset, find_dataset
-from restorekit.data.pairs import Pair, clean_pictures, find_pairs, match_pairs
+from restorekit.data.pairs import Pair, at_their_scale, clean_pictures, find_pairs, match_pairs
 from restorekit.degradations.catalog import find_degradation
 from restorekit.degradations.manifest import MANIFEST, Operation, read_manifest
 from restorekit.errors import UnknownNameError, UsageError
@@ -32,6 +32,11 @@ class Subject:
     is_restored: bool = False
     """The pictures beside the references are somebody's restored ones, not degraded ones."""
 
+    @property
+    def scale(self) -> int:
+        """How many times larger a model has to make the degraded pictures, each way."""
+        return self.pairs[0].scale
+
 
 def choose_subject(
     dataset: str, *, data_root: Path = Path(), protocol: Protocol | None = None
@@ -39,9 +44,10 @@ def choose_subject(
     """Find a set by its name below `data_root`, or take a folder of pairs.
 
     Without a protocol it is the set's own, for a folder `rgb`. A protocol with noise takes a folder
-    of clean pictures, one of super-resolution such a folder or one of pairs. A folder with a
-    manifest, as `degrade` writes it, tells the groups. Raises UsageError where protocol and set do
-    not suit each other, DataError where files are missing or unpaired.
+    of clean pictures, one of super-resolution such a folder or one of pairs; in any other the sizes
+    of the first pair tell the scale. A manifest, as `degrade` writes it, tells the groups. Raises
+    UsageError where protocol and set do not suit each other, DataError where files are missing or
+    unpaired.
     """
     known = find_dataset(dataset)
     if known is not None:
@@ -50,8 +56,8 @@ def choose_subject(
         pairs = known.pairs(data_root, scale=chosen.scale if known.scales else None)
         return Subject(known.name, pairs, chosen, known.task, known.pictures)
     folder = Path(dataset)
-    if not folder.is_dir():
-        raise _unknown(folder)
+    if not dataset or not folder.is_dir():
+        raise _unknown(dataset)
     chosen = protocol or get_protocol("rgb")
     pairs = _folder_pairs(folder, chosen)
     return Subject(folder.resolve().name, pairs, chosen, groups=read_groups(folder))
@@ -61,7 +67,7 @@ def _folder_pairs(folder: Path, protocol: Protocol) -> list[Pair]:
     if protocol.noise is not None:
         return clean_pictures(folder)
     if protocol.scale == 1:
-        return find_pairs(folder)
+        return at_their_scale(find_pairs(folder))
     is_clean = any(path.suffix.lower() in PICTURE_SUFFIXES for path in folder.iterdir())
     pairs = clean_pictures(folder) if is_clean else find_pairs(folder)
     return [replace(pair, scale=protocol.scale) for pair in pairs]
@@ -151,7 +157,9 @@ def _require_suited(dataset: Dataset, protocol: Protocol) -> None:
         )
 
 
-def _unknown(folder: Path) -> UsageError:
-    if len(folder.parts) > 1:
-        return UsageError(f"{folder}: no such folder; give a folder of pairs or the name of a set")
-    return UnknownNameError("data set", str(folder), DATASETS)
+def _unknown(dataset: str) -> UsageError:
+    if dataset and Path(dataset).exists():
+        return UsageError(f"{dataset}: is a file; give a folder of pairs or the name of a set")
+    if "/" in dataset or "\\" in dataset:
+        return UsageError(f"{dataset}: no such folder; give a folder of pairs or the name of a set")
+    return UnknownNameError("data set or folder", dataset, DATASETS)

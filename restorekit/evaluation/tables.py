@@ -38,6 +38,11 @@ def by_set(evaluations: Sequence[Evaluation]) -> list[list[Evaluation]]:
     return [list(group) for _, group in groupby(evaluations, lambda each: each.dataset)]
 
 
+def fullest(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """The evaluation of a set with the most pictures, which stands for the degraded ones."""
+    return max(evaluations, key=lambda each: len(each.pairs))
+
+
 def all_tables(evaluations: Sequence[Evaluation]) -> list[Table]:
     """Every table that a report has: the overview of several sets, then set by set."""
     each_set = [
@@ -50,7 +55,7 @@ def all_tables(evaluations: Sequence[Evaluation]) -> list[Table]:
 
 def as_table(evaluations: Sequence[Evaluation]) -> Table:
     """Put evaluations of one set in one protocol under each other, the degraded pictures first."""
-    first = evaluations[0]
+    first = fullest(evaluations)
     metrics = chosen_metrics(first)
     headings = (
         *("model", "protocol", "pairs"),
@@ -94,24 +99,27 @@ def overview(evaluations: Sequence[Evaluation]) -> Table | None:
     sets = by_set(evaluations)
     if len(sets) == 1:
         return None
+    full = [fullest(group) for group in sets]
     models = list(dict.fromkeys(each.model for each in evaluations))
-    rows = [(DEGRADED, *(_degraded_cell(group[0]) for group in sets))]
+    rows = [(DEGRADED, *map(_degraded_cell, full))] if any(e.has_degraded for e in full) else []
+    cells = [(e.model, _cell(e, f)) for g, f in zip(sets, full, strict=True) for e in g]
     rows += [
-        (model, *(_cell(each) for group in sets for each in group if each.model == model))
+        (model, *(cell for owner, cell in cells if owner == model))
         for model in models
         if model != DEGRADED
     ]
-    headings = (f"{group[0].dataset}, {chosen_metrics(group[0])[0].label}" for group in sets)
+    headings = (f"{each.dataset}, {chosen_metrics(each)[0].label}" for each in full)
     caption = "; ".join(
-        f"{group[0].dataset}: {group[0].coverage}, protocol {group[0].protocol.id}"
-        for group in sets
+        f"{each.dataset}: {each.coverage}, protocol {each.protocol.id}" for each in full
     )
     return Table("All sets", ("model", *headings), tuple(rows), f"{caption}.")
 
 
-def _cell(evaluation: Evaluation) -> str:
+def _cell(evaluation: Evaluation, full: Evaluation) -> str:
+    """The mean, and where others were measured on more pictures, on how many it is."""
     metric = chosen_metrics(evaluation)[0]
-    return shown(evaluation.mean(metric.name), metric)
+    value, count = shown(evaluation.mean(metric.name), metric), len(evaluation.pairs)
+    return value if count == len(full.pairs) else f"{value} ({count} of {len(full.pairs)})"
 
 
 def _degraded_cell(evaluation: Evaluation) -> str:
@@ -142,10 +150,12 @@ def group_table(evaluations: Sequence[Evaluation]) -> Table | None:
 def _group_rows(
     group: str, evaluations: Sequence[Evaluation], metrics: Sequence[Metric]
 ) -> Iterator[tuple[str, ...]]:
-    protocol = evaluations[0].protocol.id
-    pairs = [pair for pair in evaluations[0].pairs if group in pair.groups]
+    full = fullest(evaluations)
+    protocol = full.protocol.id
+    pairs = [pair for pair in full.pairs if group in pair.groups]
     before = [shown(mean(p.degraded.get(m.name, math.nan) for p in pairs), m) for m in metrics]
-    yield DEGRADED, protocol, str(len(pairs)), *before
+    if full.has_degraded:
+        yield DEGRADED, protocol, str(len(pairs)), *before
     for each in evaluations:
         if each.model != DEGRADED:
             pairs = [pair for pair in each.pairs if group in pair.groups]
@@ -245,7 +255,7 @@ def _difference(evaluation: Evaluation, number: Published | None) -> str:
 
 def _row(evaluation: Evaluation, metrics: Sequence[Metric]) -> tuple[str, ...]:
     known = _same_method(evaluation)
-    loss = max(evaluation.losses, default=0.0)
+    loss, seconds = max(evaluation.losses, default=0.0), evaluation.seconds_per_megapixel
     return (
         *_place(evaluation),
         *(cell for m in metrics for cell in _with_interval(evaluation.values(m.name), m)),
@@ -253,7 +263,7 @@ def _row(evaluation: Evaluation, metrics: Sequence[Metric]) -> tuple[str, ...]:
         " / ".join(_difference(evaluation, number) for number in known),
         str(evaluation.made_worse) if evaluation.has_degraded else NOTHING,
         shown(loss, metrics[0]) if loss > 0 else NOTHING,
-        f"{evaluation.seconds_per_megapixel:.2f}" if evaluation.pairs else NOT_AVAILABLE,
+        NOT_AVAILABLE if math.isnan(seconds) else f"{seconds:.2f}",
         f"{evaluation.peak_bytes / _MIB:.0f}" if evaluation.peak_bytes else NOT_AVAILABLE,
     )
 

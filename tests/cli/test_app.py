@@ -1,8 +1,10 @@
+import errno
 import subprocess
 import sys
 import warnings
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import restorekit
@@ -46,6 +48,26 @@ def test_an_error_is_one_line_and_debug_shows_where_it_came_from(tmp_path):
     debug = python("-m", "restorekit", "--debug", *arguments[2:])
     assert debug.returncode == 2
     assert "Traceback" in debug.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device; make room"),
+        (PermissionError(errno.EACCES, "Permission denied", "a.png"), "a.png: Permission denied"),
+        (OSError("odd"), "odd"),
+    ],
+)
+def test_an_error_of_the_system_is_one_line(capsys, error, said):
+    with pytest.raises(typer.Exit) as ended, reported(debug=False):
+        raise error
+    assert ended.value.exit_code == 1
+    assert capsys.readouterr().err.startswith(f"error: {said}")
+
+
+def test_a_closed_pipe_is_left_to_typer():
+    with pytest.raises(BrokenPipeError), reported(debug=False):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
 
 def test_a_warning_is_one_line(capsys):

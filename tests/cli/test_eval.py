@@ -185,6 +185,13 @@ def test_bicubic_enlarges_by_the_scale_of_the_protocol(data_root):
     assert not any(line.startswith("degraded ") for line in output.splitlines())
 
 
+def test_bicubic_enlarges_by_the_scale_of_a_folder(tmp_path):
+    for kind, side in (("input", 8), ("target", 32)):
+        write_image(tmp_path / "set" / kind / "1.png", Image(np.full((side, side, 3), 9, np.uint8)))
+    output = run("--dataset", tmp_path / "set", "--baseline", "bicubic").output
+    assert row(output, "bicubic-x4")["protocol"] == "rgb"
+
+
 def test_groups_of_a_manifest_are_a_table_of_their_own(data_root):
     folder = data_root / "Rain100L"
     entry = {"format": 1, "source": "1.png", "source_sha256": "0", "copy_number": 0, "seed": 0}

@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from restorekit.cli.metrics import app
-from restorekit.errors import DataError, UsageError
+from restorekit.errors import DataError, PictureError, UsageError
 from restorekit.media.image import write_image
 from restorekit.metrics.no_reference import niqe
 from restorekit.metrics.protocols import METRICS, PROTOCOLS
@@ -76,3 +76,11 @@ def test_too_few_pictures_leave_no_file(tmp_path):
     with pytest.raises(DataError, match="too few for a model of NIQE"):
         run("fit-niqe", tmp_path / "pristine", "-o", tmp_path / "niqe.safetensors")
     assert not (tmp_path / "niqe.safetensors").exists()
+
+
+def test_a_picture_that_is_too_small_is_named(tmp_path):
+    noise(tmp_path / "pristine", 2)
+    small = tmp_path / "pristine" / "small.png"
+    write_image(small, Image(np.zeros((95, 200, 3), np.uint8)))
+    with pytest.raises(PictureError, match=r"small\.png has 200x95 pixels, .* leave it out"):
+        run("fit-niqe", tmp_path / "pristine", "-o", tmp_path / "niqe.safetensors")

@@ -20,6 +20,16 @@ def check(name, root, **options):
     return check_dataset(DATASETS[name], root, **options)
 
 
+def test_a_folder_of_anybody_may_have_larger_references(tmp_path):
+    plant(tmp_path, "input/1.png", "input/2.png")
+    plant(tmp_path, "target/1.png", "target/2.png", size=(25, 17))
+    assert check("folder", tmp_path).ok
+    assert {pair.scale for pair in DATASETS["folder"].pairs(tmp_path)} == {4}
+    plant(tmp_path, "target/2.png", size=(12, 8))
+    (finding,) = check("folder", tmp_path).findings
+    assert (finding.problem, finding.path.name) == (Problem.SIZE, "2.png")
+
+
 def test_a_whole_set_is_ok(tmp_path):
     result = check("Rain100L", rain(tmp_path))
     assert result.ok

@@ -12,6 +12,7 @@ from restorekit.data.pairs import (
     SAME_NAME,
     NameRule,
     Pair,
+    at_their_scale,
     check_sizes,
     clean_pictures,
     find_pairs,
@@ -44,6 +45,7 @@ def joined(pairs: list[Pair]) -> dict[str, tuple[str, str]]:
         ("blur", "sharp"),
         ("noisy", "gt"),
         ("lq", "hq"),
+        ("LR", "HR"),
         ("rain", "norain"),
         ("Snow", "Gt"),
     ],
@@ -346,3 +348,27 @@ def test_survey_lists_instead_of_refusing(tmp_path):
         "references without a degraded picture",
     }
     assert not matching.complete
+
+
+def test_hidden_folders_are_passed_over(tmp_path):
+    put(tmp_path / "input" / "1.png", tmp_path / "target" / "1.png")
+    put(tmp_path / "input" / ".thumbnails" / "2.png", tmp_path / ".venv" / "target" / "3.png")
+    assert joined(find_pairs(tmp_path)) == {"1": ("1.png", "1.png")}
+    put(tmp_path / "deep" / ".cache" / "input" / "1.png")
+    assert survey(tmp_path / "deep").pairs == ()
+
+
+@pytest.mark.parametrize(
+    ("reference", "scale"), [((24, 16), 4), ((27, 19), 4), ((6, 4), 1), ((7, 4), 1), ((3, 2), 1)]
+)
+def test_the_scale_of_a_folder_is_read_off_its_first_pair(tmp_path, reference, scale):
+    put(tmp_path / "input" / "1.png", tmp_path / "input" / "2.png")
+    put(tmp_path / "target" / "1.png", size=reference)
+    put(tmp_path / "target" / "2.png", size=(60, 40))
+    assert {pair.scale for pair in at_their_scale(find_pairs(tmp_path))} == {scale}
+
+
+def test_without_a_readable_first_pair_the_scale_stays(tmp_path):
+    put(tmp_path / "input" / "1.png", tmp_path / "target" / "1.png")
+    (tmp_path / "target" / "1.png").write_bytes(b"")
+    assert [pair.scale for pair in at_their_scale(find_pairs(tmp_path))] == [1]

@@ -88,6 +88,8 @@ def test_metrics_without_values_are_left_out(evaluations, tmp_path):
     write_report(report, [replace(evaluations[0], pairs=pairs)])
     (comparison,) = compare_reports(str(report), str(report))
     assert list(comparison.tests) == ["ssim"]
+    said = as_table(comparison).caption
+    assert said.endswith("No picture has finite values of PSNR [dB] on both sides.")
 
 
 @pytest.mark.parametrize("content", ["[]", "no json", '{"sets": [{"dataset": "x"}]}'])
@@ -95,7 +97,7 @@ def test_other_files_are_refused(reports, tmp_path, content):
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(UsageError, match=r"x\.json: not a report of eval --report"):
         compare_reports(str(tmp_path / "x.json"), reports[0])
-    with pytest.raises(UsageError, match=r"none\.json: not a report"):
+    with pytest.raises(UsageError, match=r"none\.json: no such file"):
         compare_reports(str(tmp_path / "none.json"), reports[0])
 
 
@@ -104,3 +106,10 @@ def test_a_comparison_is_plain_data(reports):
     assert content["protocol"] == "rain-y-matlab"
     assert content["tests"]["psnr"]["difference"] == 5.5
     assert content["tests"]["ssim"]["effect"] is None
+
+
+def test_the_degraded_pictures_are_those_of_the_model_that_failed_least(evaluations, tmp_path):
+    report = tmp_path / "both.json"
+    write_report(report, [replace(evaluations[0], pairs=()), evaluations[1]])
+    (comparison,) = compare_reports(f"{report}:degraded", f"{report}:b")
+    assert (comparison.pictures, comparison.tests["psnr"].mean_a) == (2, 22.5)

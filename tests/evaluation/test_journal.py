@@ -50,6 +50,12 @@ def test_a_line_that_was_cut_off_is_taken_away(pair, tmp_path):
         assert journal.read_bytes() == whole
 
 
+def test_a_journal_that_cannot_be_written_says_how_to_go_on(pair, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(DataError, match=r"j\.jsonl: cannot be written .*go on with --resume"):
+        append(tmp_path / "file" / "j.jsonl", WHAT, pair, result("1", 10, 20))
+
+
 def test_no_journal_is_empty(tmp_path):
     assert open_journal(tmp_path / "none.jsonl") == {}
     assert not (tmp_path / "none.jsonl").exists()

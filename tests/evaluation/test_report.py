@@ -1,14 +1,17 @@
 import csv
+import errno
 import io
 import json
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from restorekit import files
 from restorekit.backends.card import Measured
-from restorekit.errors import UsageError
+from restorekit.errors import DataError, UsageError
 from restorekit.evaluation.report import (
     as_csv,
     as_dict,
@@ -17,6 +20,7 @@ from restorekit.evaluation.report import (
     as_markdown,
     measured_in,
     require_format,
+    require_place,
     write_report,
 )
 from restorekit.evaluation.run import Evaluation
@@ -134,6 +138,28 @@ def test_other_reports_are_refused(tmp_path):
         require_format(tmp_path / "folder.md")
 
 
+def test_a_place_that_cannot_be_written_to_is_refused_before(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"file: nothing can be written there \(.*exists"):
+        require_format(tmp_path / "file" / "report.json")
+    with pytest.raises(UsageError, match="nothing can be written there"):
+        require_place(Path("/proc/restorekit"))
+
+
+def test_a_report_that_cannot_be_written_keeps_the_one_before(evaluations, tmp_path, monkeypatch):
+    report = tmp_path / "r.json"
+    report.write_text("before")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files, "_flush", full)
+    with pytest.raises(DataError, match=r"r\.json: cannot be written \(No space left .*--resume"):
+        write_report(report, evaluations)
+    assert report.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [report]
+
+
 # numbers for a card
 
 
@@ -147,8 +173,24 @@ def test_means_are_read_off_a_report(evaluations, tmp_path):
     ]
 
 
+def test_a_mean_that_is_no_number_is_on_no_card(evaluations, tmp_path):
+    pairs = (pair("1", 20, math.inf), pair("2", 25, 24))
+    write_report(tmp_path / "r.json", [replace(evaluations[0], pairs=pairs)])
+    assert measured_in(tmp_path / "r.json", "a")[0].values == {"ssim": 0.75}
+    protocol = replace(evaluations[0].protocol, metrics=("psnr", "lpips_alex"))
+    write_report(tmp_path / "r.json", [replace(evaluations[0], protocol=protocol, pairs=pairs)])
+    with pytest.raises(UsageError, match="no metric has a finite mean on Rain100L"):
+        measured_in(tmp_path / "r.json", "a")
+
+
+def test_a_part_of_a_set_is_on_no_card(evaluations, tmp_path):
+    write_report(tmp_path / "r.json", [replace(evaluations[0], whole=100)])
+    with pytest.raises(UsageError, match="only 2 of 100 pairs of Rain100L were measured"):
+        measured_in(tmp_path / "r.json", "a")
+
+
 def test_reports_of_one_set_by_version_0_1_are_read(tmp_path):
-    row = {"model": "a", "protocol": "rgb", "mean": {"psnr": 31.5}}
+    row = {"model": "a", "protocol": "rgb", "pairs": 100, "mean": {"psnr": 31.5}, "failed": []}
     path = tmp_path / "old.json"
     path.write_text(json.dumps({"dataset": "Rain100L", "results": [row]}))
     assert measured_in(path, "a")[0].values == {"psnr": 31.5}

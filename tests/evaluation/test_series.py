@@ -83,6 +83,32 @@ def test_different_sizes_are_an_error_before_anything_is_restored(folder, tiny):
         Series([choose_subject(str(folder))], [tiny])
 
 
+@pytest.fixture
+def small(tmp_path):
+    """A folder of two pairs whose references are four times as large."""
+    for k in (1, 2):
+        write_image(tmp_path / "small" / "input" / f"{k}.png", Image(picture(k, 8, 9)))
+        write_image(tmp_path / "small" / "target" / f"{k}.png", Image(picture(k, 33, 38)))
+    return choose_subject(str(tmp_path / "small"))
+
+
+def test_a_folder_of_small_pictures_is_measured_at_its_own_scale(small):
+    (bicubic,) = choose_candidates([], ["bicubic"], device="cpu", scale=small.scale)
+    _, (result,) = finish(Series([small], [bicubic]).run())
+    assert (result.model, result.coverage) == ("bicubic-x4", "2 pairs")
+    assert not result.has_degraded
+
+
+def test_a_model_of_another_scale_is_refused_before_anything_is_restored(small, folder, tiny):
+    with pytest.raises(UsageError, match="tiny has scale 1, and the references of small are 4"):
+        Series([small], [tiny])
+    with pytest.raises(UsageError, match="degraded has scale 1"):
+        Series([small], choose_candidates([], ["input"]))
+    bicubic = choose_candidates(["bicubic-x2"], device="cpu")
+    with pytest.raises(UsageError, match="bicubic-x2 has scale 2, and the references of set are 1"):
+        Series([choose_subject(str(folder))], bicubic)
+
+
 def test_two_sets_of_one_name_are_refused(folder, tiny):
     subject = choose_subject(str(folder))
     with pytest.raises(UsageError, match="two sets would both be called set"):
@@ -97,8 +123,10 @@ def test_a_model_that_fails_on_all_pictures_does_not_stop_the_others(folder, tin
         ("broken", "0 of 3 pairs"),
         ("tiny", "3 pairs"),
     ]
-    with pytest.raises(DataError, match="none of 3 pairs could be measured; first: "):
-        finish(Series([subject], [broken]).run())
+    twice = [subject, replace(subject, dataset="again")]
+    for subjects, pairs in ((twice[:1], 3), (twice, 6)):
+        with pytest.raises(DataError, match=f"none of {pairs} pairs could be measured; first: "):
+            finish(Series(subjects, [broken]).run())
 
 
 # candidates
@@ -152,6 +180,8 @@ def test_pictures_that_are_restored_already_have_no_degraded_ones(folder):
     assert result.model == "mine"
     assert result.pairs[0].restored["psnr"] == pytest.approx(28.13, abs=0.01)
     assert not result.has_degraded
+    assert math.isnan(result.seconds_per_megapixel)
+    assert result.peak_bytes == 0
     assert {example.degraded for example in series.examples([result])} == {None}
 
 

@@ -71,11 +71,22 @@ def test_protocols_that_do_not_suit_the_set_are_refused(known):
         choose_subject("Pairs", data_root=known, protocol=get_protocol("awgn-sigma25"))
 
 
-def test_unknown_sets_and_folders():
+@pytest.mark.parametrize("name", ["some/where", "./here", "here/"])
+def test_what_looks_like_a_path_is_a_missing_folder(name):
+    with pytest.raises(UsageError, match=f"^{name}: no such folder"):
+        choose_subject(name)
+
+
+def test_a_file_is_no_set(folder):
+    with pytest.raises(UsageError, match=r"1.png: is a file; give a folder of pairs"):
+        choose_subject(str(folder / "input" / "1.png"))
+
+
+def test_unknown_sets():
     with pytest.raises(UnknownNameError, match="did you mean Rain100"):
         choose_subject("Rain100")
-    with pytest.raises(UsageError, match="no such folder"):
-        choose_subject("some/where")
+    with pytest.raises(UnknownNameError, match="unknown data set or folder ''"):
+        choose_subject("")
 
 
 # pictures that are restored already

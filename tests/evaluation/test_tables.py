@@ -132,6 +132,40 @@ def test_several_sets_have_an_overview(evaluations):
 # groups
 
 
+def failed_on(evaluation, *names):
+    """The same evaluation without some of its pictures."""
+    left = tuple(pair for pair in evaluation.pairs if pair.name not in names)
+    failed = tuple(FileFailed(Path(f"{name}.png"), "cut off") for name in names)
+    return replace(evaluation, pairs=left, failed=failed)
+
+
+def test_a_model_that_failed_does_not_hide_the_degraded_pictures(evaluations):
+    broken = [failed_on(evaluations[0], "1", "2"), evaluations[1]]
+    assert cells(as_table(broken), "model", "pairs", "PSNR [dB]") == [
+        ("degraded", "2", "22.50"),
+        ("a", "0 of 2", "n/a"),
+        ("b", "2", "27.00"),
+    ]
+    assert as_table(broken).caption.startswith("Rain100L, 2 pairs")
+
+
+def test_the_overview_says_what_is_a_mean_of_fewer_pictures(evaluations):
+    part = [failed_on(evaluations[0], "2"), evaluations[1]]
+    other = [replace(each, dataset="other") for each in evaluations]
+    assert overview([*part, *other]).rows == (
+        ("degraded", "22.50", "22.50"),
+        ("a", "30.00 (1 of 2)", "27.00"),
+        ("b", "27.00", "27.00"),
+    )
+
+
+def test_without_comparable_degraded_pictures_there_is_no_row_of_them(evaluations):
+    bare = tuple(replace(p, degraded={}, groups=("downsampling",)) for p in evaluations[0].pairs)
+    first = replace(evaluations[0], pairs=bare)
+    assert [row[0] for row in overview([first, replace(first, dataset="x")]).rows] == ["a"]
+    assert cells(group_table([first]), "model") == [("a",)]
+
+
 def test_groups_have_means_of_their_own(evaluations):
     pairs = (
         pair("1", 20, 30, groups=("jpeg", "jpeg, severity 1")),
