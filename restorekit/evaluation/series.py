@@ -43,6 +43,16 @@ class Candidate:
     model: Model | None
     """None returns the pictures as they are."""
 
+    @property
+    def published_net(self) -> str:
+        """The net by which published numbers are found; empty for weights that were trained here.
+
+        Those are often of another size, and never a paper's.
+        """
+        if self.model is None or self.model.card.training is not None:
+            return ""
+        return self.model.backend.name
+
 
 def choose_candidates(
     models: Sequence[str | Path],
@@ -150,7 +160,7 @@ class Series:
                         tuple(_grouped(result, subject) for result in results),
                         tuple(failed),
                         subject.whole,
-                        candidate.model.backend.name if candidate.model else "",
+                        candidate.published_net,
                     )
                 )
         if not any(evaluation.pairs for evaluation in evaluations):

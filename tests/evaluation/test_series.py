@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from restorekit.backends.card import Training
 from restorekit.backends.model import load_model
 from restorekit.errors import DataError, UnknownNameError, UsageError
 from restorekit.evaluation.series import Candidate, Series, as_they_are, choose_candidates
@@ -48,6 +49,13 @@ def test_every_model_is_measured_on_every_set(folder, second, tiny, tmp_path):
         assert result.backend == "drunet"
     assert (tmp_path / "out" / "set" / "tiny" / "3.png").is_file()
     assert (tmp_path / "out" / "second" / "other" / "9.png").is_file()
+
+
+def test_published_numbers_are_not_put_beside_weights_of_our_own(tiny):
+    assert tiny.published_net == "drunet"
+    training = Training(data="photos", recipe="r", recipe_sha256="0", steps=1, seconds=1.0)
+    card = tiny.model.card.model_copy(update={"training": training})
+    assert replace(tiny, model=replace(tiny.model, card=card)).published_net == ""
 
 
 def test_one_set_is_saved_without_a_folder_of_its_name(folder, tiny, tmp_path):
