@@ -146,6 +146,16 @@ class OptimRecipe(Section):
         return self
 
 
+class DiscriminatorRecipe(Section):
+    """The net that the adversarial loss trains along; the rest of its optimiser is `optim`."""
+
+    kind: Literal["vanilla", "lsgan", "relativistic"] = Field(
+        default="vanilla", description="cross entropy, least squares, or ESRGAN's relative average"
+    )
+    width: int = Field(default=64, ge=1, description="channels of its first convolution")
+    lr_scale: float = Field(default=1.0, gt=0, description="factor on the learning rate")
+
+
 class SpeedRecipe(Section):
     """What a step costs; the result is the same but for rounding."""
 
@@ -180,6 +190,7 @@ class TrainingRecipe(Section):
         default=None, description="weights of VGG16 or VGG19 for the perceptual loss"
     )
     optim: OptimRecipe = OptimRecipe()
+    discriminator: DiscriminatorRecipe = DiscriminatorRecipe()
     speed: SpeedRecipe = SpeedRecipe()
     ema: float = Field(default=0.999, ge=0, lt=1, description="decay of the averaged weights")
     precision: Literal[Precision.FLOAT32, Precision.BFLOAT16, Precision.FLOAT16] = Precision.FLOAT32
@@ -198,6 +209,13 @@ class TrainingRecipe(Section):
             raise ValueError("data.stages count steps; give steps instead of epochs")
         if "perceptual" in self.losses and self.features is None:
             raise ValueError("losses.perceptual needs features = FILE, weights of VGG16 or VGG19")
+        if {*self.losses} == {"adversarial"}:
+            raise ValueError(
+                "losses.adversarial needs another loss, as l1, beside it: "
+                "the discriminator does not see what was degraded"
+            )
+        if "adversarial" not in self.losses and self.discriminator != DiscriminatorRecipe():
+            raise ValueError("discriminator has no effect without a weight for losses.adversarial")
         return self
 
     @property

@@ -150,11 +150,12 @@ def _continued(path: Path, said: Mapping[str, Any], where: str) -> Tuning:
             f"say how far to go: --set steps={2 * state['step']}"
         )
     net = build_net(recipe.net.backend, **recipe.net.config)
+    weights = path.parent / f"{before['name']}{SUFFIX}"
+    instead = f"take the weights without the optimiser: --from {weights}"
     if unlike := misfits(net, state["net"]):
-        raise TrainingError(
-            f"{path}: goes on with its own net alone ({unlike}); take the weights without "
-            f"the optimiser: --from {path.parent / before['name']}{SUFFIX}"
-        )
+        raise TrainingError(f"{path}: goes on with its own net alone ({unlike}); {instead}")
+    if "adversarial" in recipe.losses and "discriminator" not in state.get("others", {}):
+        raise TrainingError(f"{path}: has no discriminator for losses.adversarial; {instead}")
     net.load_state_dict(state["net"])
     notes = Notes(f"continued from {_named(before['name'], path)} at step {state['step']}", UNKNOWN)
     return Tuning(_tunable(recipe), notes, (WeightsLoaded(len(state["net"])),), net, state)

@@ -30,6 +30,7 @@ from restorekit.training.config import NetRecipe, TrainingRecipe
 from restorekit.training.distributed import Group, joined
 from restorekit.training.losses import build_losses
 from restorekit.training.objectives import Batch, Objective, Phase
+from restorekit.training.objectives.adversarial import build_adversarial
 from restorekit.training.objectives.paired import Paired
 from restorekit.training.optim import Length, learning_rate, set_learning_rate
 from restorekit.training.order import Order, plan_order, require_shares
@@ -132,13 +133,19 @@ def _require_fit(recipe: NetRecipe, source: Source) -> None:
 
 def build_objective(net: nn.Module, recipe: TrainingRecipe, device: torch.device) -> Objective:
     """Make the objective that a recipe asks for."""
-    return Paired(
+    weights = {**recipe.losses}
+    weights.pop("adversarial", None)
+    precision = autocast(recipe.precision, device)
+    paired = Paired(
         net,
         optim.build_optimizer(net, recipe.optim),
-        build_losses(recipe.losses, recipe.features, device),
-        autocast(recipe.precision, device),
+        build_losses(weights, recipe.features, device),
+        precision,
         recipe.scales,
     )
+    if "adversarial" not in recipe.losses:
+        return paired
+    return build_adversarial(paired, recipe, precision, device)
 
 
 def _start(net: nn.Module, backend: str, start: str) -> None:

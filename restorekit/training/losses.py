@@ -13,7 +13,16 @@ from restorekit.errors import CheckpointError
 from restorekit.metrics import full_reference
 
 LossName = Literal[
-    "l1", "mse", "charbonnier", "psnr", "ssim", "ms_ssim", "edge", "fft", "perceptual"
+    "l1",
+    "mse",
+    "charbonnier",
+    "psnr",
+    "ssim",
+    "ms_ssim",
+    "edge",
+    "fft",
+    "perceptual",
+    "adversarial",
 ]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -149,7 +158,8 @@ def build_losses(
 ) -> dict[str, Loss]:
     """Make the named losses, each times its weight; `features` is the file of the perceptual one.
 
-    Raises CheckpointError where that file does not hold a VGG.
+    The adversarial one is not among them; it takes an objective of its own. Raises CheckpointError
+    where that file does not hold a VGG.
     """
     losses = dict(LOSSES)
     if features is not None:

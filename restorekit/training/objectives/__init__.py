@@ -36,7 +36,7 @@ class Objective(Protocol):
     """A training strategy.
 
     `step` yields its phases one after another; the loop takes each backward and steps its
-    optimiser before it asks for the next, so a discriminator sees the generator already updated.
+    optimiser before it asks for the next, so a discriminator finds the generator already updated.
     """
 
     @property

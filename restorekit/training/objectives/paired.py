@@ -37,16 +37,24 @@ class Paired:
 
     def step(self, batch: Batch) -> Iterator[Phase]:
         """Yield the one phase."""
+        losses = self.compare(self.restore(batch.degraded), batch.reference)
+        yield Phase(self.optimizers["net"], losses)
+
+    def restore(self, degraded: Tensor) -> Sequence[Tensor]:
+        """Restore at all scales of the net."""
         with self._autocast():
-            outputs = self.net(batch.degraded)
-        scales: Sequence[Tensor] = [outputs] if isinstance(outputs, Tensor) else outputs
+            outputs = self.net(degraded)
+        return [outputs] if isinstance(outputs, Tensor) else outputs
+
+    def compare(self, scales: Sequence[Tensor], reference: Tensor) -> dict[str, Tensor]:
+        """Sum each loss over the scales."""
         losses: dict[str, Tensor] = {}
         for restored in scales:
-            reference = self._resize(batch.reference, restored)
+            wanted = self._resize(reference, restored)
             for name, measure in self._losses.items():
-                loss = measure(restored.float(), reference)
+                loss = measure(restored.float(), wanted)
                 losses[name] = losses[name] + loss if name in losses else loss
-        yield Phase(self.optimizers["net"], losses)
+        return losses
 
 
 def _bilinear(reference: Tensor, like: Tensor) -> Tensor:
