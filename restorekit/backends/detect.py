@@ -1,11 +1,12 @@
 """From a state dict to the backend and the configuration that fit it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from restorekit.backends.base import Backend
 from restorekit.backends.registry import Registry, default_registry
@@ -13,6 +14,13 @@ from restorekit.errors import UnknownNetError
 
 Shapes = Mapping[str, tuple[int, ...]]
 
+_DRAWS: Final = (
+    nn.init.kaiming_uniform_,
+    nn.init.uniform_,
+    nn.init.normal_,
+    torch.Tensor.uniform_,
+    torch.Tensor.normal_,
+)
 # PyTorch adds these counters by itself; files from before version 0.4.1 lack them.
 _COUNTER = ".num_batches_tracked"
 
@@ -87,8 +95,7 @@ def fit_shapes(backend: Backend, config: Mapping[str, Any], shapes: Shapes) -> F
 
     Raises UsageError when the net does not take `config`.
     """
-    with torch.device("meta"):
-        expected = shapes_of(backend.build(**config).state_dict())
+    expected = shapes_of(outline(backend, config).state_dict())
     both = expected.keys() & shapes.keys()
     misshaped = sorted(key for key in both if expected[key] != shapes[key])
     return Fit(
@@ -102,6 +109,29 @@ def fit_shapes(backend: Backend, config: Mapping[str, Any], shapes: Shapes) -> F
             f"{key} (file {_by(shapes[key])}, net {_by(expected[key])})" for key in misshaped
         ),
     )
+
+
+def outline(backend: Backend, config: Mapping[str, Any]) -> nn.Module:
+    """Make a net of shapes alone, on the meta device: without memory and without numbers.
+
+    Raises UsageError when the net does not take `config`.
+    """
+    with torch.device("meta"), _Undrawn():
+        return backend.build(**config)
+
+
+class _Undrawn(TorchFunctionMode):
+    """Draw no random weights: for shapes alone that would import a compiler, two seconds long."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401
+        kwargs = kwargs or {}
+        return (*args, *kwargs.values())[0] if func in _DRAWS else func(*args, **kwargs)
 
 
 def shapes_of(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

@@ -57,7 +57,7 @@ METHODS = (
     _local("bilateral", "denoise:bilateral", Task.DENOISE, "Tomasi and Manduchi, ICCV 1998"),
     _method("nl-means", "denoise:nl_means", Task.DENOISE, "Buades et al., CVPR 2005"),
     _method(
-        "wavelet", "denoise:wavelet", Task.DENOISE, "Chang et al., TIP 2000", overlap=64, memory=340
+        "wavelet", "denoise:wavelet", Task.DENOISE, "Chang et al., TIP 2000", overlap=64, memory=180
     ),
     _method("bm3d", "denoise:bm3d", Task.DENOISE, "Dabov et al., TIP 2007", overlap=64),
     _method(

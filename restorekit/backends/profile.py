@@ -4,7 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,13 +12,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from restorekit.backends.card import Card
+from restorekit.backends.detect import outline
 from restorekit.backends.model import Model
 from restorekit.backends.registry import default_registry
+from restorekit.classical.base import Classical
 
 MEGAPIXEL = 10**6
 
 _COUNTED = 256
 """Side of the picture whose operations are counted, as most papers do it."""
+_LARGE = 4 * MEGAPIXEL
+"""Parameters of a net whose run takes longer than importing the compiler, two seconds."""
 _LENGTHS = (256, 1024, 4096)
 """Lengths of the strips in which the reach of a pixel is looked for."""
 
@@ -45,9 +49,9 @@ def profile(card: Card) -> Profile:
     Raises UnknownNameError for a backend that is not here, UsageError for a configuration that
     makes no net.
     """
-    model = _random(card, "cpu")
+    model = _random(card)
     try:
-        macs, field = _macs_per_megapixel(_random(card, "meta")), _receptive_field(model)
+        macs, field = _macs_per_megapixel(_countable(model)), _receptive_field(model)
     # What leaves torch, for OpenCV, cannot do without numbers.
     except NotImplementedError:
         macs, field = _macs_per_megapixel(model), math.nan
@@ -86,11 +90,17 @@ def _pixel_by_pixel() -> Iterator[None]:
             yield
 
 
-def _random(card: Card, device: str) -> Model:
+def _random(card: Card) -> Model:
     backend = default_registry().get(card.backend)
-    with torch.device(device):
-        net = backend.build(**card.config).eval()
-    return Model(net, card, backend, torch.device(device))
+    return Model(backend.build(**card.config).eval(), card, backend, torch.device("cpu"))
+
+
+def _countable(model: Model) -> Model:
+    """Take a large net as shapes alone; a small one runs before the compiler for that is there."""
+    if sum(weights.numel() for weights in model.net.parameters()) < _LARGE:
+        return model
+    net = outline(model.backend, model.card.config).eval()
+    return replace(model, net=net, device=torch.device("meta"))
 
 
 def _macs_per_megapixel(model: Model) -> int:
@@ -106,6 +116,8 @@ def _allowed(model: Model, side: int) -> int:
 
 
 def _receptive_field(model: Model) -> float:
+    if any(isinstance(part, Classical) for part in model.net.modules()):
+        return math.nan
     # For a net that is known to look at everything, one strip is proof enough.
     lengths = _LENGTHS[:1] if model.backend.capabilities.global_statistics else _LENGTHS
     for length in lengths:

@@ -3,12 +3,12 @@
 A noise level is a standard deviation in units of 1/255; left out, it is guessed from the picture.
 """
 
+from importlib.util import find_spec
 from itertools import product
-from typing import Annotated, Any
+from typing import Annotated, Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from restorekit.classical.base import (
@@ -25,9 +25,8 @@ Sigma = Annotated[
     float | None,
     Field(ge=0, le=255, description="noise level in units of 1/255; None guesses it"),
 ]
-Spectrum = NDArray[Any]
 
-_DAUBECHIES = np.array([1 + 3**0.5, 3 + 3**0.5, 3 - 3**0.5, 1 - 3**0.5]) / 8
+COLOURS: Final = 3
 
 
 @Method
@@ -118,28 +117,38 @@ def wavelet(
     picture: Picture,
     sigma: Sigma = None,
     levels: Annotated[int, Field(ge=1, le=6, description="scales that are shrunk, 1 to 6")] = 4,
+    shifts: Annotated[
+        int, Field(ge=1, le=8, description="shifts along each axis that are averaged, 1 to 8")
+    ] = 4,
 ) -> Picture:
-    """Shrink the coefficients of an undecimated wavelet towards zero, by as much as noise has.
+    """Shrink wavelet coefficients towards zero, by as much as noise has, by scikit-image.
 
-    BayesShrink (Chang et al., TIP 2000), soft thresholds, Daubechies' wavelet with two vanishing
-    moments; averaging over all shifts is that of Coifman and Donoho (1995).
+    BayesShrink (Chang et al., TIP 2000) of luma and chroma, soft thresholds, Daubechies' wavelet
+    with two vanishing moments; averaging over shifts is that of Coifman and Donoho (1995).
+    Raises MissingExtraError where scikit-image or PyWavelets is not installed.
     """
+    if not all(map(find_spec, ("skimage", "pywt"))):
+        raise MissingExtraError("scikit-image and PyWavelets", "wavelet", "wavelet shrinkage")
+    from skimage.restoration import denoise_wavelet
+
     level = noise_level(picture) if sigma is None else sigma / 255
+    if level == 0:
+        return picture
+    # The package wraps around at the borders, and so do the shifts.
     margin = 4 << levels
-    wide = mirrored(picture, margin, margin)
-    sides = wide.shape[:2]
-    spectrum = np.fft.rfft2(wide, axes=(0, 1))
-    low, shrunk = np.ones((1, 1, 1), np.complex128), np.zeros_like(spectrum)
-    for scale in range(levels):
-        coarse, *details = _bands(sides, 1 << scale)
-        for response in (low * band for band in details):
-            noise = level * float(np.sqrt(np.mean(np.abs(response) ** 2)))
-            kept = _shrink(np.fft.irfft2(spectrum * response, sides, (0, 1)), noise)
-            shrunk += np.fft.rfft2(kept, axes=(0, 1)) * response.conj()
-        low = low * coarse
-    shrunk += spectrum * np.abs(low) ** 2
-    whole: NDArray[np.float64] = np.fft.irfft2(shrunk, sides, (0, 1))
-    return whole[margin:-margin, margin:-margin].astype(np.float32)
+    wide, total = mirrored(picture, margin, margin), np.zeros_like(picture)
+    for shift in product(range(shifts), repeat=2):
+        restored = denoise_wavelet(
+            np.roll(wide, shift, (0, 1)),
+            level,
+            "db2",
+            wavelet_levels=levels,
+            convert2ycbcr=picture.shape[2] == COLOURS,
+            channel_axis=2,
+        )
+        back = np.roll(restored, [-step for step in shift], (0, 1))
+        total += back[margin:-margin, margin:-margin]
+    return total / np.float32(shifts**2)
 
 
 @Method
@@ -159,24 +168,3 @@ def bm3d(picture: Picture, sigma: Sigma = None) -> Picture:
     grey = picture.shape[2] == 1
     restored = package.bm3d(picture[..., 0], level) if grey else package.bm3d_rgb(picture, level)
     return np.asarray(restored, np.float32).reshape(picture.shape)
-
-
-def _bands(sides: tuple[int, ...], hole: int) -> list[Spectrum]:
-    """Give the responses of the smooth band and of three detailed ones; their squares add to 1."""
-    mirror = _DAUBECHIES[::-1] * [1, -1, 1, -1]
-    frequencies = np.fft.fftfreq(sides[0])[:, None], np.fft.rfftfreq(sides[1])[None]
-    pairs = [
-        [
-            np.tensordot(taps, np.exp(-2j * np.pi * hole * np.arange(4)[:, None, None] * f), 1)
-            for taps in (_DAUBECHIES, mirror)
-        ]
-        for f in frequencies
-    ]
-    return [(rows * columns)[..., None] for rows, columns in product(*pairs)]
-
-
-def _shrink(coefficients: Spectrum, noise: float) -> Spectrum:
-    """Move all coefficients towards 0 by the noise's variance over the signal's deviation."""
-    signal = max(float(np.mean(coefficients**2)) - noise**2, 0) ** 0.5
-    threshold = noise**2 / signal if signal > 0 else float(np.abs(coefficients).max())
-    return np.sign(coefficients) * np.maximum(np.abs(coefficients) - threshold, 0)

@@ -36,6 +36,8 @@ def verify(
 ) -> None:
     """Check files: format, card, weights against their net, finite numbers, one run of the net.
 
+    An exported .onnx file is run by onnxruntime.
+
     With --data-root the numbers on the cards too: means must agree to 0.01 dB, others to 0.001.
     """
     targets = [*(models or []), *(map(str, hub.embedded()) if everything else ())]
@@ -67,20 +69,27 @@ def _verified(target: str, data_root: Path | None, device: str, *, as_json: bool
 def _run_once(path: Path) -> dict[str, Any]:
     import torch
 
+    from restorekit.backends.engines import load_exported
     from restorekit.backends.model import load_model
 
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always")
-        model = load_model(path, device="cpu")
+        model = load_exported(path) if _is_exported(path) else load_model(path, device="cpu")
     side = max(model.backend.capabilities.minimum, 32)
     noise = torch.rand(1, model.channels, side, side, generator=torch.Generator().manual_seed(0))
     if not torch.isfinite(model(noise)).all():
         raise CheckpointError(f"{path}: the net gives NaN or infinite numbers")
     return {
-        "card": "valid" if _has_card(path) else "none: a foreign file",
+        "card": "valid" if _is_exported(path) or _has_card(path) else "none: a foreign file",
         "backend": model.backend.name,
         "notes": [str(note.message) for note in noted],
     }
+
+
+def _is_exported(path: Path) -> bool:
+    from restorekit.backends.engines import SUFFIX
+
+    return path.suffix == SUFFIX
 
 
 def _has_card(path: Path) -> bool:
@@ -92,6 +101,8 @@ def _has_card(path: Path) -> bool:
 
 def _measured_again(path: Path, data_root: Path, device: str, *, as_json: bool) -> dict[str, Any]:
     """The rows of the card, measured again; not ok if one differs or if none could be measured."""
+    if _is_exported(path):
+        raise UsageError(f"{path}: is exported; measure the checkpoint that it was made from again")
     from restorekit.api import drain
     from restorekit.cli.render import render
     from restorekit.evaluation.remeasure import remeasure

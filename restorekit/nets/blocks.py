@@ -12,10 +12,15 @@ def convolutions(state: Mapping[str, Tensor]) -> list[Tensor]:
     return [weights[key] for key in sorted(weights, key=lambda key: int(key.split(".")[1]))]
 
 
-def check_size(net: str, x: Tensor, multiple: int) -> None:
-    """Raise ValueError unless height and width of (N, C, H, W) are multiples of `multiple`."""
+def check_size(net: str, x: Tensor, multiple: int, minimum: int = 1) -> None:
+    """Raise ValueError unless height and width of (N, C, H, W) fit the net.
+
+    They must be multiples of `multiple` and no less than `minimum`.
+    """
     height, width = x.shape[-2:]
-    if height % multiple or width % multiple:
+    if height % multiple or width % multiple or min(height, width) < minimum:
+        least = f" and at least {minimum}" if minimum > multiple else ""
         raise ValueError(
-            f"{net} takes heights and widths that are multiples of {multiple}, got {height}x{width}"
+            f"{net} takes heights and widths that are multiples of {multiple}{least}, "
+            f"got {height}x{width}"
         )

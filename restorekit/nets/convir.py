@@ -6,7 +6,8 @@ deblurring, with 4, 8 or 16 blocks a stage (S, B and L).
 
 State-dict keys are the authors'. The last block of a stage filters maps of 1/8, 1/4 and 1/2 of its
 size, by kernels made for each picture that reach `dilations` pixels there: 7, 9 and 11, or 3, 7 and
-9 for deraining. So height and width must be multiples of 32, and at least 256 (128).
+9 for deraining. So height and width must be multiples of 32, and at least 256 (128). The kernels
+are made of means over the whole picture, which have no window in the authors' code and none here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from restorekit.nets.sfnet import GROUPS, Conv, SFNet
-from restorekit.nets.tlc import Window
+from restorekit.nets.blocks import check_size
+from restorekit.nets.sfnet import GROUPS, Conv, PictureU
 
 MULTIPLE: Final = 32
 POOLS: Final = (8, 4, 2)
@@ -131,44 +132,43 @@ class ResBlock(nn.Module):
             Conv(channels, channels, 3), middle, Conv(channels, channels, 3, gelu=False)
         )
 
-    def forward(self, x: Tensor, _: Window | None) -> Tensor:
-        """Map (N, C, H, W) to the same shape; means are always global."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
         return self.main(x) + x
 
 
-class ConvIR(SFNet):
+class ConvIR(PictureU):
     """`base` is the width at full size; each stage has `num_res` blocks.
 
     `dilations` are those at 1/8, 1/4 and 1/2 of a stage's size; they leave no trace in the weights.
-    Means are always over the whole picture.
     """
 
     def __init__(
         self, base: int = 32, num_res: int = 8, dilations: Sequence[int] = DILATIONS
     ) -> None:
-        super().__init__(base, 1)
-        if num_res < 1 or len(dilations) != len(POOLS) or min(dilations) < 1:
+        if base < 1 or base % GROUPS or num_res < 1:
             raise ValueError(
-                f"ConvIR needs at least one block a stage and {len(POOLS)} dilations, got "
-                f"{num_res} and {tuple(dilations)}"
+                f"ConvIR needs a base that is a multiple of {GROUPS} and at least one block a "
+                f"stage, got base {base} and num_res {num_res}"
             )
-        one, two, four = base, 2 * base, 4 * base
+        if len(dilations) != len(POOLS) or min(dilations) < 1:
+            raise ValueError(f"ConvIR needs {len(POOLS)} dilations, got {tuple(dilations)}")
+        super().__init__(base, lambda width: _stage(width, num_res, dilations))
         # The coarsest stage sees a quarter of the picture.
         self.minimum = max(
             4 * pool * (reach + 1) for pool, reach in zip(POOLS, dilations, strict=True)
         )
-        self.Encoder = nn.ModuleList(_stage(c, num_res, dilations) for c in (one, two, four))
-        self.Decoder = nn.ModuleList(_stage(c, num_res, dilations) for c in (four, two, one))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Map (N, 3, H, W) to the restored pictures of 1/4, 1/2 and full size."""
-        height, width = x.shape[-2:]
-        if height % MULTIPLE or width % MULTIPLE or min(height, width) < self.minimum:
-            raise ValueError(
-                f"this ConvIR takes heights and widths that are multiples of {MULTIPLE} and at "
-                f"least {self.minimum}, got {height}x{width}"
-            )
+        check_size("this ConvIR", x, MULTIPLE, self.minimum)
         return super().forward(x)
+
+    def _run(self, stage: nn.Module, x: Tensor, scale: int) -> Tensor:
+        # Not a forward of the stage: calling a module keeps its input alive until the end.
+        for block in stage.get_submodule("layers").children():
+            x = block(x)
+        return x
 
 
 def _conv(channels: int) -> nn.Conv2d:

@@ -177,8 +177,11 @@ def _mirrored(x: Tensor, border: int) -> Tensor:
     """Mirror (N, C, H, W) at its edges, the edge pixel repeated, as often as `border` asks for."""
     for axis in (2, 3):
         size = x.shape[axis]
-        index = torch.arange(-border, size + border, device=x.device) % (2 * size)
-        x = x.index_select(axis, torch.minimum(index, 2 * size - 1 - index))
+        index = torch.arange(-border, size + border, device=x.device)
+        # As a tensor, for ONNX has no remainder by a number that depends on the picture.
+        period = torch.full_like(index[:1], 2 * size)
+        index = index % period
+        x = x.index_select(axis, torch.minimum(index, period - 1 - index))
     return x
 
 

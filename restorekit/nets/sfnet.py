@@ -10,19 +10,22 @@ are theirs, the order of summation is ours: a filter that a group of channels sh
 convolution, and the two scalings of a block are together one multiply-add.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from restorekit.nets.blocks import check_size
 from restorekit.nets.tlc import LocalStatistics, Window, local_mean, spread
 
 MULTIPLE = 8
 MINIMUM = 16
 GROUPS = 8
 HIDDEN = 32
+WIDTHS = 2 * GROUPS
+"""What the width at full size is a multiple of: half of the channels go into the filters."""
 
 FRACTIONS: Final[Mapping[str, int]] = {
     "Indoor": 246,
@@ -210,24 +213,16 @@ class SideFeatures(nn.Module):
         return y
 
 
-class SFNet(nn.Module):
+class PictureU(nn.Module):
     """A U of three scales with 1/2, 1/4 and full pictures at both ends.
 
-    `base` is the width at full size, a multiple of 16; each stage has `num_res` blocks. Means are
-    global unless `statistics` is set; setting it changes no weights, and no picture changes it.
+    `base` is the width at full size, a multiple of 4; `stage` makes a stage of a width.
     """
 
-    statistics: LocalStatistics | None
-
-    def __init__(self, base: int = 32, num_res: int = 16) -> None:
+    def __init__(self, base: int, stage: Callable[[int], nn.Module]) -> None:
         super().__init__()
-        if base < 1 or base % (2 * GROUPS) or num_res < 1:
-            raise ValueError(
-                f"SFNet needs a base that is a multiple of {2 * GROUPS} and at least one block "
-                f"a stage, got base {base} and num_res {num_res}"
-            )
         one, two, four = base, 2 * base, 4 * base
-        self.Encoder = nn.ModuleList(_stage(width, num_res) for width in (one, two, four))
+        self.Encoder = nn.ModuleList(stage(width) for width in (one, two, four))
         self.feat_extract = nn.ModuleList(
             [
                 Conv(3, one, 3),
@@ -238,18 +233,16 @@ class SFNet(nn.Module):
                 Conv(one, 3, 3, gelu=False),
             ]
         )
-        self.Decoder = nn.ModuleList(_stage(width, num_res) for width in (four, two, one))
+        self.Decoder = nn.ModuleList(stage(width) for width in (four, two, one))
         self.Convs = nn.ModuleList([Conv(four, two, 1), Conv(two, one, 1)])
         self.ConvsOut = nn.ModuleList([Conv(four, 3, 3, gelu=False), Conv(two, 3, 3, gelu=False)])
         self.FAM1 = nn.ModuleDict({"merge": Conv(2 * four, four, 3, gelu=False)})
         self.SCM1 = SideFeatures(four)
         self.FAM2 = nn.ModuleDict({"merge": Conv(2 * two, two, 3, gelu=False)})
         self.SCM2 = SideFeatures(two)
-        self.statistics = None
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Map (N, 3, H, W) to the restored pictures of 1/4, 1/2 and full size."""
-        _check_size(*x.shape[-2:])
         x2, x4 = x[..., ::2, ::2], x[..., ::4, ::4]
         skips = [self._run(self.Encoder[0], self.feat_extract[0](x), 1)]
         y = self.FAM2["merge"](self.feat_extract[1](skips[0]), self.SCM2(x2))
@@ -263,15 +256,43 @@ class SFNet(nn.Module):
         return [quarter, half, self.feat_extract[5](y) + x]
 
     def _run(self, stage: nn.Module, x: Tensor, scale: int) -> Tensor:
+        """Run a stage on maps of 1/`scale` of the picture's size."""
+        raise NotImplementedError
+
+    def _rise(self, step: int, x: Tensor, skip: Tensor) -> Tensor:
+        y: Tensor = self.Convs[step](self.feat_extract[3 + step](x), skip)
+        return y
+
+
+class SFNet(PictureU):
+    """Blocks that weigh frequencies in a U of three scales.
+
+    `base` is the width at full size, a multiple of 16; each stage has `num_res` blocks. Means are
+    global unless `statistics` is set; setting it changes no weights, and no picture changes it.
+    """
+
+    statistics: LocalStatistics | None
+
+    def __init__(self, base: int = 32, num_res: int = 16) -> None:
+        if base < 1 or base % WIDTHS or num_res < 1:
+            raise ValueError(
+                f"SFNet needs a base that is a multiple of {WIDTHS} and at least one block "
+                f"a stage, got base {base} and num_res {num_res}"
+            )
+        super().__init__(base, lambda width: _stage(width, num_res))
+        self.statistics = None
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Map (N, 3, H, W) to the restored pictures of 1/4, 1/2 and full size."""
+        check_size("SFNet", x, MULTIPLE, MINIMUM)
+        return super().forward(x)
+
+    def _run(self, stage: nn.Module, x: Tensor, scale: int) -> Tensor:
         window = self.statistics and self.statistics.window(scale)
         # Not a forward of the stage: calling a module keeps its input alive until the end.
         for block in stage.get_submodule("layers").children():
             x = block(x, window)
         return x
-
-    def _rise(self, step: int, x: Tensor, skip: Tensor) -> Tensor:
-        y: Tensor = self.Convs[step](self.feat_extract[3 + step](x), skip)
-        return y
 
 
 def _stage(channels: int, num_res: int) -> nn.ModuleDict:
@@ -305,14 +326,6 @@ def _fill(onto: Tensor, whole: Tensor, cut: Tensor) -> Tensor:
 def _quadrants(x: Tensor) -> Tensor:
     """View (N, C, H, W) as (N, C, 2, H/2, 2, W/2)."""
     return x.unflatten(3, (2, -1)).unflatten(2, (2, -1))
-
-
-def _check_size(height: int, width: int) -> None:
-    if height % MULTIPLE or width % MULTIPLE or min(height, width) < MINIMUM:
-        raise ValueError(
-            f"SFNet takes heights and widths that are multiples of {MULTIPLE} "
-            f"and at least {MINIMUM}, got {height}x{width}"
-        )
 
 
 def infer_config(state: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -5,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from restorekit.backends.detect import detect, fit_shapes, shapes_of
+from restorekit.backends.detect import detect, fit_shapes, outline, shapes_of
 from restorekit.backends.registry import Registry, default_registry
 from restorekit.backends.table import BACKENDS
 from restorekit.errors import UnknownNetError
@@ -159,3 +160,23 @@ def test_files_from_before_the_batch_counters_fit_and_load(monkeypatch):
     old = {k: v for k, v in Stack().state_dict().items() if "num_batches" not in k}
     assert fit_shapes(backend, {}, shapes_of(old)).exact
     Stack().load_state_dict(old, strict=True)
+
+
+def test_an_outline_of_any_net_holds_no_numbers():
+    for backend in BACKENDS:
+        net = outline(backend, {})
+        assert {weight.device.type for weight in net.parameters()} == {"meta"}
+
+
+def test_opening_and_measuring_a_net_imports_no_compiler(tmp_path):
+    """The compiler of torch, and the algebra that it computes shapes with, take two seconds."""
+    net = default_registry().get("drunet").build(widths=(2, 2, 2, 2), blocks=1)
+    torch.save(net.state_dict(), tmp_path / "net.pth")
+    code = f"""
+import sys
+from restorekit.backends.model import load_model
+from restorekit.backends.profile import profile
+profile(load_model({str(tmp_path / "net.pth")!r}, device="cpu").card)
+assert not {{"sympy", "torch._dynamo"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)

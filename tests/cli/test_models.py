@@ -344,6 +344,19 @@ def test_verify_fails_where_no_number_could_be_measured_again(sets, tmp_path, st
         run("verify", path, "--data-root", "none")
 
 
+def test_verify_runs_an_exported_model(embedded, sets):
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    run("export", "derain-s")
+    [report] = run_json("verify", "derain-s.onnx")
+    assert (report["ok"], report["card"], report["backend"]) == (True, "valid", "drunet")
+    [report] = run_json("verify", "derain-s.onnx", "--data-root", sets, code=1)
+    assert "derain-s.onnx: is exported; measure the checkpoint" in report["error"]
+    Path("other.onnx").write_bytes(b"no")
+    [report] = run_json("verify", "other.onnx", code=1)
+    assert "other.onnx: onnxruntime cannot open this file" in report["error"]
+
+
 def test_verify_wants_something_to_verify():
     with pytest.raises(UsageError, match="--all"):
         run("verify")

@@ -117,10 +117,11 @@ def test_local_statistics_bring_tiles_near_to_the_whole(make_model):
     assert levels_between_tiles_and_whole(local, x, 160) < 4
 
 
-def test_sfnet_in_tiles_is_near_to_the_whole(make_model):
+@pytest.mark.parametrize(("name", "blocks"), [("sfnet", 1), ("fsnet", 4)])
+def test_sfnet_in_tiles_is_near_to_the_whole(make_model, name, blocks):
     """Its gains for the four quadrants are set alike: a tile's quadrants are not the picture's."""
     torch.manual_seed(0)
-    net = build_net("sfnet", base=16, num_res=1)
+    net = build_net(name, base=16, num_res=blocks)
     for name, parameter in net.named_parameters():
         if name.endswith((".fscale_d", ".fscale_h")):
             nn.init.normal_(parameter, std=0.3)
