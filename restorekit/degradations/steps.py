@@ -5,6 +5,7 @@ Every step and group has a place: 0, 1 ... in the recipe, `2.0`, `2.1` ... insid
 that what is drawn for one does not depend on another.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, Self
 
@@ -78,8 +79,9 @@ class Group(_Link):
             for index, link in self._chosen(rng):
                 yield from link.draw(f"{place}.{index}", generators)
 
+    @abstractmethod
     def _chosen(self, rng: np.random.Generator) -> "list[tuple[int, Link]]":
-        raise NotImplementedError
+        """Choose what is drawn, with its place in the group."""
 
 
 class Row(Group):

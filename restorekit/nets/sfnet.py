@@ -10,6 +10,7 @@ are theirs, the order of summation is ours: a filter that a group of channels sh
 convolution, and the two scalings of a block are together one multiply-add.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -255,9 +256,9 @@ class PictureU(nn.Module):
         y = self._run(self.Decoder[2], self._rise(1, y, skips.pop()), 1)
         return [quarter, half, self.feat_extract[5](y) + x]
 
+    @abstractmethod
     def _run(self, stage: nn.Module, x: Tensor, scale: int) -> Tensor:
         """Run a stage on maps of 1/`scale` of the picture's size."""
-        raise NotImplementedError
 
     def _rise(self, step: int, x: Tensor, skip: Tensor) -> Tensor:
         y: Tensor = self.Convs[step](self.feat_extract[3 + step](x), skip)
