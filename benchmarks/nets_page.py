@@ -57,7 +57,9 @@ Made by `python benchmarks/nets_page.py`; no number on this page is typed by han
 """
 MACHINE = """seconds of CPU for a megapixel of the input, by
   `python benchmarks/nets.py --save benchmarks/nets.json`: float32, {threads} thread(s), pictures of
-  {sizes}, random weights. **bytes/px** is what a run takes in memory for each pixel, beside the
+  {sizes}, random weights. Single runs on a machine that did other
+  work as well: tens of percent mean nothing.
+  **bytes/px** is what a run takes in memory for each pixel, beside the
   weights."""
 
 
