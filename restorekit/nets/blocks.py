@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -24,3 +25,9 @@ def check_size(net: str, x: Tensor, multiple: int, minimum: int = 1) -> None:
             f"{net} takes heights and widths that are multiples of {multiple}{least}, "
             f"got {height}x{width}"
         )
+
+
+def enlarge(x: Tensor, scale: int) -> Tensor:
+    """Enlarge by bicubic interpolation with the kernel that MATLAB and Pillow have."""
+    # Without antialias, torch's kernel is another one, OpenCV's.
+    return F.interpolate(x, scale_factor=float(scale), mode="bicubic", antialias=True)

@@ -4,9 +4,11 @@ Zhang et al., "Plug-and-Play Image Restoration with Deep Denoiser Prior", TPAMI 
 weights (KAIR and DPIR, MIT licence) take the picture and a noise map as the last input channel,
 have no biases and predict the picture itself. A picture without the map gets one of `sigma`, the
 standard deviation of the noise in units of 1/255. With `residual=True`, which is ours, the net adds
-its output to the picture and starts as the identity: the form of the small embedded models.
+its output to the picture and starts as the identity: the form of the small embedded models. With
+`scale`, ours too, the picture is enlarged by bicubic interpolation first.
 
-State-dict keys are the authors'. Height and width must be multiples of 8.
+State-dict keys are the authors'. Height and width must be multiples of 8. The scale leaves no trace
+in the weights.
 """
 
 import math
@@ -17,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from restorekit.nets.blocks import enlarge
 from restorekit.nets.dncnn import SIGMA, checked_sigma, with_noise_map
 
 LEVELS = 4
@@ -87,9 +90,13 @@ class DRUNet(nn.Module):
         residual: bool = False,
         bias: bool = False,
         sigma: float = SIGMA,
+        scale: int = 1,
     ) -> None:
         super().__init__()
         self.sigma = checked_sigma(sigma)
+        if scale < 1:
+            raise ValueError(f"DRUNet enlarges 1 time or more, got scale {scale}")
+        self.scale = scale
         if len(widths) != LEVELS:
             raise ValueError(f"DRUNet has {LEVELS} scales, got widths {tuple(widths)}")
         self.m_head = nn.Conv2d(in_channels, widths[0], 3, padding=1, bias=bias)
@@ -105,10 +112,12 @@ class DRUNet(nn.Module):
             _start_near_identity(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, in_channels, H, W) to (N, out_channels, H, W); H and W multiples of 8.
+        """Map (N, in_channels, H, W) to (N, out_channels, scale * H, scale * W).
 
-        The noise map may be left out.
+        H and W are multiples of 8. The noise map may be left out.
         """
+        if self.scale > 1:
+            x = enlarge(x, self.scale)
         if x.shape[1] == self.m_head.in_channels - 1 == self.m_tail.out_channels:
             x = with_noise_map(x, self.sigma / 255)
         skips = [self.m_head(x)]

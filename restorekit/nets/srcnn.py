@@ -14,6 +14,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from restorekit.nets.blocks import enlarge
+
 SCALE = 2
 """The scale that is assumed of a file that does not tell."""
 LAYERS = 3
@@ -51,12 +53,6 @@ class SRCNN(nn.Module):
 
 def _conv(inner: int, outer: int, kernel: int) -> nn.Conv2d:
     return nn.Conv2d(inner, outer, kernel, padding=kernel // 2)
-
-
-def enlarge(x: Tensor, scale: int) -> Tensor:
-    """Enlarge by bicubic interpolation with the kernel that MATLAB and Pillow have."""
-    # Without antialias, torch's kernel is another one, OpenCV's.
-    return F.interpolate(x, scale_factor=float(scale), mode="bicubic", antialias=True)
 
 
 def infer_config(state: Mapping[str, Tensor]) -> dict[str, Any]:

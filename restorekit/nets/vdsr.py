@@ -12,7 +12,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from restorekit.nets.srcnn import SCALE, enlarge
+from restorekit.nets.blocks import enlarge
+from restorekit.nets.srcnn import SCALE
 
 
 class ConvReLU(nn.Module):

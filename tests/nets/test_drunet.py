@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from restorekit.nets.blocks import enlarge
 from restorekit.nets.drunet import DRUNet, infer_config
 from tests.golden_files import golden, spec_of
 
@@ -61,6 +62,22 @@ def test_the_start_keeps_the_variance_of_the_features():
     with torch.inference_mode():
         net(torch.randn(2, 3, 64, 64))
     assert 0.5 < scales[0] < 3
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_with_a_scale_it_corrects_a_bicubic_enlargement(scale):
+    torch.manual_seed(0)
+    net = DRUNet(**SMALL, residual=True, bias=True, scale=scale)
+    plain = DRUNet(**SMALL, residual=True, bias=True)
+    plain.load_state_dict(net.state_dict())
+    x = torch.rand(1, 3, 16, 24)
+    with torch.inference_mode():
+        assert torch.equal(net(x), plain(enlarge(x, scale)))
+
+
+def test_a_scale_below_one_is_refused():
+    with pytest.raises(ValueError, match="got scale 0"):
+        DRUNet(**SMALL, scale=0)
 
 
 def test_other_than_four_scales_are_refused():

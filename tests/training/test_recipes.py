@@ -29,9 +29,10 @@ def test_every_recipe_takes_a_small_step(name, photos, tmp_path):
     net = content["net"]
     net["config"] = net.get("config", {}) | SMALL[net["backend"]]
     net.pop("start", None)
+    scale = net["config"].get("scale", 1)
     content["data"] |= {
         "photos": str(photos),
-        "degradation": "denoise-blind",
+        "degradation": f"classical-x{scale}" if scale > 1 else "denoise-blind",
         "hold_out": 1,
         "patch": 32,
         "batch": 2,
