@@ -9,6 +9,7 @@ from restorekit.degradations.geometry import FishEye, LensDistortion
 from restorekit.degradations.haze import Haze
 from restorekit.degradations.lens import Raindrops
 from restorekit.degradations.lowlight import LowLight
+from restorekit.degradations.moving import MovingObjects
 from restorekit.degradations.noise import (
     CorrelatedNoise,
     GaussianNoise,
@@ -44,6 +45,7 @@ DEGRADATIONS: tuple[type[Degradation], ...] = (
     LowLight,
     MotionBlur,
     CameraShake,
+    MovingObjects,
     DefocusBlur,
     DepthDefocus,
     GaussianBlur,

@@ -21,6 +21,7 @@ TOLD = {
     "spatter": {"mask"},
     "film-scratches": {"mask"},
     "dust": {"mask"},
+    "moving-objects": {"mask"},
     "impulse-noise": {"mask"},
     "lens-distortion": {"map", "mask"},
     "fish-eye": {"map", "mask"},

@@ -36,6 +36,7 @@ HARMLESS = {
     "low-light": {"ratio": 1.0, "shot": 0.0, "read": 0.0, "cast": 0.0},
     "motion-blur": {"length": 0.0},
     "camera-shake": {"extent": 0.0},
+    "moving-objects": {"length": 0.0},
     "defocus-blur": {"radius": 0.0, "highlights": 1.0},
     "gaussian-blur": {"sigma": 0.0},
     "kernel-blur": {"sigma": 0.0},
@@ -58,6 +59,7 @@ LOSSY = {"jpeg": 0.03, "webp": 0.1, "poisson-noise": 1e-3}
 OPTICS = [
     "motion-blur",
     "camera-shake",
+    "moving-objects",
     "defocus-blur",
     "depth-defocus",
     "gaussian-blur",
