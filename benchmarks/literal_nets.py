@@ -1,11 +1,12 @@
-"""Restormer, MIMO-UNet and NAFNet written down formula by formula, as yardsticks of our nets.
+"""Restormer, MIMO-UNet, NAFNet and DeepDeblur formula by formula, as yardsticks of our nets.
 
 Functions of a state dict and a picture. Restormer makes queries, keys, values and gates of the
 whole picture at once; MIMO-UNet concatenates maps before it convolves them; NAFNet's sums over
-windows are differences of a two-dimensional running sum. All have as many layers as the state.
+windows are differences of a two-dimensional running sum; DeepDeblur blurs a picture by one square
+filter and halves it then. All have as many layers as the state.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 
 import torch
@@ -13,9 +14,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 State = Mapping[str, Tensor]
+Pool = Callable[[Tensor, int], Tensor]
+"""What maps features of 1/n of the picture's size, and n, to their means."""
 
 CROP = 256
 """Side of the crops that NAFNet was trained on; its windows are 1.5 times as long."""
+
+PEAK = 255
+"""White in the range of DeepDeblur's weights, whose grey is half of it."""
 
 
 def literal_restormer(state: State, x: Tensor) -> list[Tensor]:
@@ -126,25 +132,34 @@ def _fused(state: State, key: str, *maps: Tensor) -> Tensor:
 
 
 def literal_nafnet(state: State, x: Tensor) -> list[Tensor]:
+    """Restore (N, C, H, W) with means over the whole picture."""
+    return _nafnet(state, x, lambda y, _: y.mean((2, 3), keepdim=True))
+
+
+def literal_local_nafnet(state: State, x: Tensor) -> list[Tensor]:
     """Restore (N, C, H, W) with means over windows, as the authors test on GoPro."""
+    return _nafnet(state, x, lambda y, scale: _window_mean(y, CROP // scale * 3 // 2))
+
+
+def _nafnet(state: State, x: Tensor, pool: Pool) -> list[Tensor]:
     y, skips = _conv(state, "intro", x), []
     scales = sum(1 for _ in _blocks(state, "downs", "weight"))
     for scale in range(scales):
-        skips.append(_gated(state, f"encoders.{scale}", y, 1 << scale))
+        skips.append(_gated(state, f"encoders.{scale}", y, 1 << scale, pool))
         key = f"downs.{scale}"
         y = F.conv2d(skips[-1], state[f"{key}.weight"], state[f"{key}.bias"], stride=2)
-    y = _gated(state, "middle_blks", y, 1 << scales)
+    y = _gated(state, "middle_blks", y, 1 << scales, pool)
     for step in range(scales):
         y = F.pixel_shuffle(_conv(state, f"ups.{step}.0", y), 2) + skips.pop()
-        y = _gated(state, f"decoders.{step}", y, 1 << len(skips))
+        y = _gated(state, f"decoders.{step}", y, 1 << len(skips), pool)
     return [_conv(state, "ending", y) + x]
 
 
-def _gated(state: State, chain: str, x: Tensor, scale: int) -> Tensor:
+def _gated(state: State, chain: str, x: Tensor, scale: int, pool: Pool) -> Tensor:
     for key in _blocks(state, chain, "conv1.weight"):
         y = _conv(state, f"{key}.conv1", _norm(state, f"{key}.norm1", x, 1e-6))
         y = _gate(_conv(state, f"{key}.conv2", y, groups=y.shape[1]))
-        y = y * _conv(state, f"{key}.sca.1", _window_mean(y, CROP // scale * 3 // 2))
+        y = y * _conv(state, f"{key}.sca.1", pool(y, scale))
         x = x + _conv(state, f"{key}.conv3", y) * state[f"{key}.beta"]
         y = _gate(_conv(state, f"{key}.conv4", _norm(state, f"{key}.norm2", x, 1e-6)))
         x = x + _conv(state, f"{key}.conv5", y) * state[f"{key}.gamma"]
@@ -167,15 +182,50 @@ def _window_mean(x: Tensor, window: int) -> Tensor:
     return F.pad(boxes / (kh * kw), border, mode="replicate")
 
 
+def literal_deepdeblur(state: State, x: Tensor) -> list[Tensor]:
+    """Restore (N, 3, H, W): pictures of full, 1/2 and 1/4 size."""
+    pictures, outputs = [x], []
+    while f"body_models.{len(pictures)}.body.0.weight" in state:
+        pictures.append(_blurred_half(pictures[-1]))
+    for scale in reversed(range(len(pictures))):
+        y = PEAK * pictures[scale] - PEAK / 2
+        if outputs:
+            up = _conv(state, f"conv_end_models.{scale + 1}.uppath.0", outputs[0])
+            y = torch.cat([y, F.pixel_shuffle(up, 2)], 1)
+        outputs.insert(0, _row(state, f"body_models.{scale}.body", y))
+    return [(y + PEAK / 2) / PEAK for y in outputs]
+
+
+def _row(state: State, key: str, x: Tensor) -> Tensor:
+    x = _conv(state, f"{key}.0", x)
+    last = 1
+    for block in _blocks(state, key, "body.0.weight", 1):
+        x = x + _conv(state, f"{block}.body.2", F.relu(_conv(state, f"{block}.body.0", x)))
+        last += 1
+    return _conv(state, f"{key}.{last}", x)
+
+
+def _blurred_half(x: Tensor) -> Tensor:
+    """Blur by a Gaussian of 2/3 pixel, cut off at 3, with mirrored borders; take means of 2x2."""
+    distance = torch.arange(-3, 4, dtype=x.dtype)
+    taps = torch.exp(-0.5 * (distance * 3 / 2) ** 2)
+    square = torch.outer(taps, taps) / taps.sum() ** 2
+    for axis in (2, 3):
+        first, last = x.narrow(axis, 0, 3), x.narrow(axis, x.shape[axis] - 3, 3)
+        x = torch.cat([first.flip(axis), x, last.flip(axis)], axis)
+    channels = x.shape[1]
+    return F.avg_pool2d(F.conv2d(x, square.expand(channels, 1, 7, 7), groups=channels), 2)
+
+
 def _conv(state: State, key: str, x: Tensor, stride: int = 1, groups: int = 1) -> Tensor:
     weight = state[f"{key}.weight"]
     padding = weight.shape[-1] // 2
     return F.conv2d(x, weight, state.get(f"{key}.bias"), stride, padding, groups=groups)
 
 
-def _blocks(state: State, chain: str, has: str) -> Iterator[str]:
+def _blocks(state: State, chain: str, has: str, first: int = 0) -> Iterator[str]:
     """The keys of a chain of blocks, each of which has a certain weight."""
-    for index in count():
+    for index in count(first):
         if f"{chain}.{index}.{has}" not in state:
             return
         yield f"{chain}.{index}"

@@ -1,11 +1,12 @@
-"""SFNet written down formula by formula, as the yardstick of `restorekit.nets.sfnet`.
+"""SFNet, FSNet and ConvIR written down formula by formula, as yardsticks of our nets.
 
-A function of a state dict and a picture: filters unfold the map into k*k shifted copies, quadrants
-are rearranged into channels and back, means and deviations are maps of their own, and sums over
-windows are differences of a two-dimensional running sum.
+Functions of a state dict and a picture: filters unfold the map into shifted copies, one for each of
+their taps, maps are concatenated before they are convolved, quadrants are rearranged into channels
+and back, means and deviations are maps of their own, and sums over windows are differences of a
+two-dimensional running sum.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,8 @@ GROUPS = 8
 
 State = Mapping[str, Tensor]
 Pool = Callable[[Tensor], Tensor]
+Stage = Callable[[str, Tensor], Tensor]
+"""What maps the name of a stage of the U and a map to another map."""
 
 
 def literal_sfnet(state: State, x: Tensor, fraction: int | None = None) -> list[Tensor]:
@@ -23,23 +26,52 @@ def literal_sfnet(state: State, x: Tensor, fraction: int | None = None) -> list[
     `fraction` is the window of the means in 256ths of this picture; without it they are global.
     """
     pool: Pool = _global_mean if fraction is None else lambda y: _window_mean(y, fraction)
+    return _u(state, x, lambda key, y: _chain(state, _blocks(state, key), y, pool))
+
+
+def literal_fsnet(state: State, x: Tensor) -> list[Tensor]:
+    """Restore (N, 3, H, W) with means over the whole picture, as `literal_sfnet` does."""
+
+    def stage(key: str, y: Tensor) -> Tensor:
+        if f"{key}.layers.down.weight" in state:
+            return _small_u(state, f"{key}.layers", y)
+        return _chain(state, _blocks(state, key), y, _global_mean)
+
+    return _u(state, x, stage)
+
+
+def literal_convir(state: State, x: Tensor, dilations: Sequence[int] = (7, 9, 11)) -> list[Tensor]:
+    """Restore (N, 3, H, W), as `literal_sfnet` does; `dilations` at 1/8, 1/4 and 1/2 size."""
+
+    def stage(key: str, y: Tensor) -> Tensor:
+        for block in _blocks(state, key):
+            inner = _conv(state, f"{block}.main.0", y)
+            if f"{block}.main.1.conv_sum.weight" in state:
+                inner = _pyramid(state, f"{block}.main.1", inner, dilations)
+            y = _conv(state, f"{block}.main.2", inner, gelu=False) + y
+        return y
+
+    return _u(state, x, stage)
+
+
+def _u(state: State, x: Tensor, stage: Stage) -> list[Tensor]:
     x2 = F.interpolate(x, scale_factor=0.5)
     x4 = F.interpolate(x2, scale_factor=0.5)
     side2, side4 = _side(state, "SCM2", x2), _side(state, "SCM1", x4)
-    wide = _stage(state, "Encoder.0", _conv(state, "feat_extract.0", x), pool)
+    wide = stage("Encoder.0", _conv(state, "feat_extract.0", x))
     y = _conv(state, "feat_extract.1", wide, stride=2)
     y = _conv(state, "FAM2.merge", torch.cat([y, side2], 1), gelu=False)
-    middle = _stage(state, "Encoder.1", y, pool)
+    middle = stage("Encoder.1", y)
     y = _conv(state, "feat_extract.2", middle, stride=2)
     y = _conv(state, "FAM1.merge", torch.cat([y, side4], 1), gelu=False)
-    y = _stage(state, "Encoder.2", y, pool)
-    y = _stage(state, "Decoder.0", y, pool)
+    y = stage("Encoder.2", y)
+    y = stage("Decoder.0", y)
     quarter = _conv(state, "ConvsOut.0", y, gelu=False) + x4
     y = _conv(state, "Convs.0", torch.cat([_double(state, "feat_extract.3", y), middle], 1))
-    y = _stage(state, "Decoder.1", y, pool)
+    y = stage("Decoder.1", y)
     half = _conv(state, "ConvsOut.1", y, gelu=False) + x2
     y = _conv(state, "Convs.1", torch.cat([_double(state, "feat_extract.4", y), wide], 1))
-    y = _stage(state, "Decoder.2", y, pool)
+    y = stage("Decoder.2", y)
     return [quarter, half, _conv(state, "feat_extract.5", y, gelu=False) + x]
 
 
@@ -62,11 +94,28 @@ def _side(state: State, key: str, x: Tensor) -> Tensor:
     )
 
 
-def _stage(state: State, key: str, x: Tensor, pool: Pool) -> Tensor:
-    blocks = sum(k.startswith(f"{key}.") and k.endswith("conv1.main.0.weight") for k in state)
-    for block in range(blocks):
-        x = _block(state, f"{key}.layers.{block}", x, pool)
+def _blocks(state: State, stage: str) -> list[str]:
+    chain = f"{stage}.layers."
+    keys = [key.removeprefix(chain) for key in state if key.startswith(chain)]
+    return [f"{chain}{block}" for block in range(len({key.split(".")[0] for key in keys}))]
+
+
+def _chain(state: State, blocks: Sequence[str], x: Tensor, pool: Pool) -> Tensor:
+    for block in blocks:
+        x = _block(state, block, x, pool)
     return x
+
+
+def _small_u(state: State, key: str, x: Tensor) -> Tensor:
+    blocks = _blocks(state, key)
+    quarter = len(blocks) // 4
+    wide = _chain(state, blocks[:quarter], x, _global_mean)
+    down = state[f"{key}.down.weight"], state[f"{key}.down.bias"]
+    y = F.conv2d(wide, *down, stride=2, groups=wide.shape[1])
+    y = _chain(state, blocks[quarter:-quarter], y, _global_mean)
+    y = torch.cat([F.interpolate(y, scale_factor=2, mode="bilinear"), wide], 1)
+    y = F.conv2d(y, state[f"{key}.conv.weight"], state[f"{key}.conv.bias"])
+    return _chain(state, blocks[-quarter:], y, _global_mean) + x
 
 
 def _block(state: State, key: str, x: Tensor, pool: Pool) -> Tensor:
@@ -133,3 +182,46 @@ def _window_mean(x: Tensor, fraction: int) -> Tensor:
     vh, vw = boxes.shape[-2:]
     border = ((w - vw) // 2, (w - vw + 1) // 2, (h - vh) // 2, (h - vh + 1) // 2)
     return F.pad(boxes / (kh * kw), border, mode="replicate")
+
+
+def _pyramid(state: State, key: str, x: Tensor, dilations: Sequence[int]) -> Tensor:
+    total, finer = x, None
+    for level, (pool, reach) in enumerate(zip((8, 4, 2), dilations, strict=True)):
+        y = F.avg_pool2d(x, pool)
+        if finer is not None:
+            y = y + _enlarged(finer, y)
+        y = F.conv2d(y, state[f"{key}.convs.{level}.weight"], padding=1)
+        finer = _shapes(state, f"{key}.dynas.{level}", y, reach)
+        total = total + _enlarged(finer, x)
+    return F.conv2d(F.gelu(total), state[f"{key}.conv_sum.weight"], padding=1)
+
+
+def _enlarged(x: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(x, like.shape[-2:], mode="bilinear", align_corners=True)
+
+
+def _shapes(state: State, key: str, x: Tensor, reach: int) -> Tensor:
+    strips = f"{key}.strip_att"
+    y = _shaped(state, f"{strips}.H_spatial_att", x, reach, (1, 3))
+    y = _shaped(state, f"{strips}.W_spatial_att", y, reach, (3, 1))
+    y = state[f"{strips}.gamma"] * y + state[f"{strips}.beta"] * x
+    return y + _shaped(state, f"{key}.square_att", x, reach, (3, 3))
+
+
+def _shaped(state: State, key: str, x: Tensor, reach: int, kernel: tuple[int, int]) -> Tensor:
+    """Filter by a kernel made for the picture, three taps long on the axes where it has any."""
+    n, c, h, w = x.shape
+    taps = F.conv2d(_global_mean(x), state[f"{key}.conv.weight"])
+    if f"{key}.bn.weight" in state:
+        running = state[f"{key}.bn.running_mean"], state[f"{key}.bn.running_var"]
+        taps = F.batch_norm(taps, *running, state[f"{key}.bn.weight"], state[f"{key}.bn.bias"])
+    taps = taps.tanh().reshape(n, GROUPS, 1, -1, 1)
+    down, right = (reach if size == 3 else 0 for size in kernel)
+    wide = F.pad(x, (right, right, down, down), mode="reflect")
+    copies = F.unfold(wide, kernel, dilation=reach).reshape(n, GROUPS, c // GROUPS, -1, h * w)
+    low = (copies * taps).sum(3).reshape(n, c, h, w)
+    axes = [axis for axis, size in zip((-2, -1), kernel, strict=True) if size == 3]
+    inside = state[f"{key}.inside_all"]
+    low = low * (inside + 1) - inside * x.mean(axes, keepdim=True)
+    on_low, on_high = (state[f"{key}.{name}"][:, None, None] for name in ("lamb_l", "lamb_h"))
+    return low * on_low + x * (on_high + 1)

@@ -3,8 +3,9 @@
     python benchmarks/nets.py [--net NAME]... [--size WIDTHxHEIGHT] [--threads N] [--save FILE.json]
 
 Each net has random weights and runs as restorekit runs models, each side in a process of its own
-with the same weights and the same picture, enlarged to what the net takes. "literal" is
-`literal_nets.py`; for SFNet there is `sfnet.py`, and for the other nets nobody has written one.
+with the same weights and the same picture, enlarged to what the net takes. "literal" is the formula
+of the paper, step by step (`literal_nets.py`, `literal_sfnet.py`); where our net is that formula
+already, it is the net itself as torch runs it by default, with the channels of a pixel far apart.
 Prints the fastest run, in seconds of CPU (all that counts while other work runs on the
 machine) and for each megapixel; the peak resident memory of the process, and what of it the run
 took, for each pixel; and the largest difference from the literal output, relative to its largest
@@ -21,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,24 +44,24 @@ class Row:
     aliases: tuple[str, ...] = ()
     """Other names of it in tables of published numbers."""
     literal: str = ""
-    """The function of `literal_nets` that gives the same picture."""
+    """The "module:function" of the formula, where the net computes the same by other steps."""
     windows: bool = False
     """Means are over windows of the size of the training crops."""
 
 
 ROWS = (
     Row("PReNet", "prenet"),
-    Row("SFNet", "sfnet"),
-    Row("FSNet", "fsnet"),
-    Row("ConvIR-S", "convir", {"num_res": 4}),
-    Row("ConvIR-B", "convir", {"num_res": 8}),
-    Row("ConvIR-L", "convir", {"num_res": 16}),
-    Row("Restormer", "restormer", literal="literal_restormer"),
-    Row("NAFNet-64", "nafnet", {"width": 64}, ("NAFNet",)),
-    Row("NAFNet-32, local", "nafnet", literal="literal_nafnet", windows=True),
-    Row("MIMO-UNet", "mimo_unet", literal="literal_mimo_unet"),
-    Row("MIMO-UNet+", "mimo_unet", {"num_res": 20}, literal="literal_mimo_unet"),
-    Row("DeepDeblur", "deepdeblur"),
+    Row("SFNet", "sfnet", literal="literal_sfnet:literal_sfnet"),
+    Row("FSNet", "fsnet", literal="literal_sfnet:literal_fsnet"),
+    Row("ConvIR-S", "convir", {"num_res": 4}, literal="literal_sfnet:literal_convir"),
+    Row("ConvIR-B", "convir", {"num_res": 8}, literal="literal_sfnet:literal_convir"),
+    Row("ConvIR-L", "convir", {"num_res": 16}, literal="literal_sfnet:literal_convir"),
+    Row("Restormer", "restormer", literal="literal_nets:literal_restormer"),
+    Row("NAFNet-64", "nafnet", {"width": 64}, ("NAFNet",), "literal_nets:literal_nafnet"),
+    Row("NAFNet-32, local", "nafnet", literal="literal_nets:literal_local_nafnet", windows=True),
+    Row("MIMO-UNet", "mimo_unet", literal="literal_nets:literal_mimo_unet"),
+    Row("MIMO-UNet+", "mimo_unet", {"num_res": 20}, literal="literal_nets:literal_mimo_unet"),
+    Row("DeepDeblur", "deepdeblur", literal="literal_nets:literal_deepdeblur"),
     Row("DnCNN", "dncnn"),
     Row("FDnCNN", "fdncnn"),
     Row("IRCNN", "ircnn"),
@@ -102,14 +103,14 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--save", type=Path, help=f"such as {MEASURED.name}")
-    parser.add_argument("--ours", action="store_true", help="leave the literal formulas out")
+    parser.add_argument("--ours", action="store_true", help="leave the literal side out")
     parser.add_argument("--side", choices=("literal", "net"), help=argparse.SUPPRESS)
     parser.add_argument("--out", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def compare(row: Row, options: argparse.Namespace) -> list[dict[str, Any]]:
-    sides = ["literal", "net"] if row.literal and not options.ours else ["net"]
+    sides = ["net"] if options.ours else ["literal", "net"]
     results, literal = [], None
     for side in sides:
         result, picture = in_process(row, side, options)
@@ -174,7 +175,6 @@ def prepare(
     row: Row, side: str, size: tuple[int, ...]
 ) -> "tuple[Callable[[Tensor], Tensor], Tensor]":
     """Make what maps a picture to its restored one, and a picture of at least `size`."""
-    import literal_nets
     import torch
 
     from restorekit.backends.card import Card
@@ -196,11 +196,19 @@ def prepare(
     width, height = (fitting(side, model) for side in size)
     x = torch.rand(1, model.channels, height, width)
     if side == "literal":
-        formula = partial(getattr(literal_nets, row.literal), net.state_dict())
-        return lambda x: formula(x)[-1], x
+        return formula_of(row, model), x
     net.to(memory_format=torch.channels_last)
     x = x.contiguous(memory_format=torch.channels_last)
     return lambda x: model.picture(net(x)), x
+
+
+def formula_of(row: Row, model: Any) -> "Callable[[Tensor], Tensor]":
+    if not row.literal:
+        return lambda x: model.picture(model.net(x))
+    module, function = row.literal.split(":")
+    formula, state = getattr(import_module(module), function), model.net.state_dict()
+    result = 0 if model.backend.result == "first" else -1
+    return lambda x: formula(state, x)[result]
 
 
 def fitting(side: int, model: Any) -> int:

@@ -11,7 +11,9 @@ takes and gives pictures in [0, 1]. Height and width must be multiples of 2 to t
 less 1, 4 in all published nets.
 """
 
+import math
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any, Final
 
 import torch
@@ -25,6 +27,10 @@ MOST_SCALES = 3
 BLUR = 2 / 3
 """Standard deviation of the Gaussian pyramid's filter, in pixels."""
 RADIUS = 3
+
+_BLUR = [math.exp(-0.5 * (distance / BLUR) ** 2) for distance in range(-RADIUS, RADIUS + 1)]
+TAPS = [(before + after) / (2 * sum(_BLUR)) for before, after in pairwise([0, *_BLUR, 0])]
+"""The blur and the means of two pixels, in one filter for an axis."""
 
 
 class ResBlock(nn.Module):
@@ -155,12 +161,8 @@ PYRAMIDS: Final[Mapping[str, Callable[[Tensor, int], list[Tensor]]]] = {
 
 
 def _blurred_half(x: Tensor) -> Tensor:
-    """Blur and take the means of 2x2 pixels, in one filter of eight taps an axis."""
-    distance = torch.arange(-RADIUS, RADIUS + 1, device=x.device)
-    blur = torch.exp(-0.5 * (distance / BLUR) ** 2)
-    taps = (F.pad(blur, (0, 1)) + F.pad(blur, (1, 0))) / (2 * blur.sum())
     channels = x.shape[1]
-    taps = taps.to(x.dtype).expand(channels, 1, 1, -1)
+    taps = x.new_tensor(TAPS).expand(channels, 1, 1, -1)
     x = F.conv2d(_mirrored(x, RADIUS), taps, stride=(1, 2), groups=channels)
     return F.conv2d(x, taps.mT, stride=(2, 1), groups=channels)
 

@@ -32,6 +32,12 @@ def test_every_net_has_a_row_that_makes_it(scripts):
     assert all(set(row.config) <= set(arguments[row.backend]) for row in rows)
 
 
+def test_the_formulas_of_the_rows_are_there(scripts):
+    for literal in {row.literal for row in scripts[0].ROWS if row.literal}:
+        module, function = literal.split(":")
+        assert callable(getattr(importlib.import_module(module), function))
+
+
 def test_the_sets_of_the_page_have_published_numbers(scripts):
     places = {(number.dataset, number.protocol) for number in all_published()}
     assert set(scripts[1].SHOWN) <= places
@@ -43,6 +49,7 @@ def test_the_page_puts_published_and_measured_numbers_together(scripts, monkeypa
     monkeypatch.setattr(page, "ROWS", rows)
     page.profiles.cache_clear()
     measured = [
+        result("DnCNN", "literal"),
         result("DnCNN", "net"),
         result("MIMO-UNet+", "literal"),
         result("MIMO-UNet+", "net"),
@@ -61,6 +68,8 @@ def test_the_page_puts_published_and_measured_numbers_together(scripts, monkeypa
     assert "| deblur | NAFNet-64 |" in text
     assert "not measured" in text
     assert "| NAFNet-64 | `nafnet` width=64 | whole picture |" in text
+    assert "| MIMO-UNet+ | 64x64 | literal | 0.41 |" in text
+    assert "| DnCNN | 64x64 | the net is the formula | 0.41 |" in text
     assert "| MIMO-UNet+ | 64x64 | ours | 0.41 | 256 | 1,500 | 2e-07 |" in text
 
 
