@@ -25,6 +25,8 @@ from restorekit.errors import CheckpointError, UnknownNameError, UsageError
 from restorekit.files import atomic_path
 
 SUFFIX = ".safetensors"
+_LARGEST = 10**6
+"""More than any net has of anything; to build with it would fill the memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     card = parse_card(path, header)
     check_card(path, card, header.shapes)
     state = load_state(path)
-    check_finite(path, state)
+    check_numbers(path, state)
     return Checkpoint(card, state)
 
 
@@ -67,9 +69,19 @@ def write_checkpoint(
     """
     path = Path(path)
     check_card(path, card, shapes_of(state))
-    check_finite(path, state)
+    check_numbers(path, state)
     stored = {key: _stored(path, key, value, half) for key, value in state.items()}
     _write_atomically(path, save(stored, {CARD_KEY: card.model_dump_json()}))
+
+
+def replace_card(path: Path | str, card: Card) -> None:
+    """Put another card on a checkpoint; its tensors keep their dtypes and every bit.
+
+    Raises CheckpointError when the card is not of these weights or the file cannot be written.
+    """
+    path = Path(path)
+    check_card(path, card, read_header(path).shapes)
+    _write_atomically(path, save(load_file(path), {CARD_KEY: card.model_dump_json()}))
 
 
 def load_state(path: Path) -> dict[str, Tensor]:
@@ -87,8 +99,19 @@ def widen(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {k: v.float() if v.is_floating_point() else v for k, v in plain.items()}
 
 
-def check_finite(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Raise CheckpointError that names the weights which are NaN or infinite."""
+def check_numbers(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Raise CheckpointError that names the weights which are no floats, NaN or infinite."""
+    for key, value in state.items():
+        if value.is_meta or value.layout is not torch.strided:
+            raise CheckpointError(
+                f"{path}: {key} is {'without numbers' if value.is_meta else 'a sparse tensor'}; "
+                "save the weights as plain tensors"
+            )
+        if value.is_complex() or (value.ndim > 1 and not value.is_floating_point()):
+            raise CheckpointError(
+                f"{path}: {key} holds {str(value.dtype).removeprefix('torch.')} and not floats, as "
+                "in a quantised net; save the weights as they were before"
+            )
     bad = [key for key, value in state.items() if not torch.isfinite(value).all()]
     if bad:
         names = ", ".join(bad[:3]) + (" ..." if len(bad) > 3 else "")
@@ -101,6 +124,9 @@ def check_finite(path: Path, state: Mapping[str, Tensor]) -> None:
 def check_card(path: Path, card: Card, shapes: Shapes) -> None:
     """Raise CheckpointError unless `shapes` are those of the net that the card names."""
     backend = _backend_of(path, card)
+    for key, value in card.config.items():
+        if isinstance(value, int) and value > _LARGEST:
+            raise CheckpointError(f"{path}: its card does not make a net: {key} is {value:,}")
     try:
         fit = fit_shapes(backend, card.config, shapes)
     except UsageError as error:

@@ -21,6 +21,8 @@ _DRAWS: Final = (
     torch.Tensor.uniform_,
     torch.Tensor.normal_,
 )
+_MOST_DRAWS: Final = 20_000
+"""More than any net has layers; a card can ask for more than there is time for."""
 # PyTorch adds these counters by itself; files from before version 0.4.1 lack them.
 _COUNTER = ".num_batches_tracked"
 
@@ -121,7 +123,12 @@ def outline(backend: Backend, config: Mapping[str, Any]) -> nn.Module:
 
 
 class _Undrawn(TorchFunctionMode):
-    """Draw no random weights: for shapes alone that would import a compiler, two seconds long."""
+    """Draw no random weights: for shapes alone that would import a compiler, two seconds long.
+
+    Raises ValueError in a net with too many layers.
+    """
+
+    draws = 0
 
     def __torch_function__(
         self,
@@ -131,7 +138,12 @@ class _Undrawn(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
         kwargs = kwargs or {}
-        return (*args, *kwargs.values())[0] if func in _DRAWS else func(*args, **kwargs)
+        if func not in _DRAWS:
+            return func(*args, **kwargs)
+        self.draws += 1
+        if self.draws > _MOST_DRAWS:
+            raise ValueError("it has too many layers")
+        return (*args, *kwargs.values())[0]
 
 
 def shapes_of(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

@@ -27,13 +27,13 @@ from restorekit.backends.card import (
 )
 from restorekit.backends.checkpoint import (
     Checkpoint,
-    check_finite,
+    check_numbers,
     load_state,
     read_checkpoint,
     widen,
 )
 from restorekit.backends.detect import detect
-from restorekit.backends.pickles import unsafe_globals
+from restorekit.backends.pickles import INERT, Inert, unsafe_globals
 from restorekit.backends.registry import default_registry
 from restorekit.errors import CheckpointError, UnknownNetError, UnsafePickleError, UsageError
 
@@ -54,11 +54,14 @@ WRAPPERS = (
     "net_g",
     "netG",
     "generator",
+    "G",
     "weights",
 )
 DISCRIMINATORS = ("net_d", "netD", "discriminator", "params_d", "D")
 # Left by DataParallel and torch.compile; never part of a net's own keys.
 PREFIXES = ("module.", "_orig_mod.")
+# Left by thop, which counts operations, on every layer that it saw.
+COUNTS = ("total_ops", "total_params")
 
 
 class Format(StrEnum):
@@ -160,8 +163,8 @@ def read_weights(path: Path) -> Weights:
         content = _load_npz(path)
     else:
         content = _load_pickle(path)
-    state = _strip_prefixes(widen(_unwrap(path, content, notes)))
-    check_finite(path, state)
+    state = _without_counts(_strip_prefixes(widen(_unwrap(path, content, notes))), notes)
+    check_numbers(path, state)
     return Weights(state, tuple(notes))
 
 
@@ -230,7 +233,8 @@ def _load_pickle(path: Path) -> object:
 def _load_torch(path: Path) -> object:
     try:
         # Given a path, torch.load believes the suffix .safetensors; given a file, the content.
-        with path.open("rb") as file, warnings.catch_warnings():
+        inert = torch.serialization.safe_globals([(Inert, name) for name in INERT])
+        with path.open("rb") as file, warnings.catch_warnings(), inert:
             warnings.simplefilter("ignore")
             content: object = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -293,7 +297,8 @@ def _choose(inner: Mapping[object, Mapping[object, object]]) -> str | None:
     for name in WRAPPERS:
         if name in weighty:
             return name
-    return weighty[0] if len(weighty) == 1 and weighty[0] not in DISCRIMINATORS else None
+    generators = [name for name in weighty if name not in DISCRIMINATORS]
+    return generators[0] if len(generators) == 1 else None
 
 
 def _has_weights(value: object) -> bool:
@@ -305,11 +310,11 @@ def _has_weights(value: object) -> bool:
 def _why_no_weights(
     content: Mapping[object, object], inner: Mapping[object, Mapping[object, object]]
 ) -> str:
-    if any("param_groups" in part for part in (content, *inner.values())):
+    if "optimizers" in content or any("param_groups" in p for p in (content, *inner.values())):
         return "an optimiser state without weights; the weights are in another file of that run"
-    if any(name in inner for name in DISCRIMINATORS):
-        return "holds only a discriminator, which restores nothing; use the generator's file"
     several = [str(key) for key, value in inner.items() if _has_weights(value)]
+    if several and all(name in DISCRIMINATORS for name in several):
+        return "holds only a discriminator, which restores nothing; use the generator's file"
     if len(several) > 1:
         return f"several sets of weights ({', '.join(several)}); save the one you want by itself"
     found = ", ".join(map(str, list(content)[:5])) or "nothing"
@@ -321,6 +326,12 @@ def _note_left_out(notes: list[str], what: str, left_out: Sequence[object]) -> N
         names = ", ".join(str(key) for key in left_out[:6])
         more = f" and {len(left_out) - 6} more" if len(left_out) > 6 else ""
         notes.append(f"{what}, left out {names}{more}")
+
+
+def _without_counts(state: State, notes: list[str]) -> State:
+    counts = [key for key in state if key.rpartition(".")[2] in COUNTS]
+    _note_left_out(notes, "took the weights", counts)
+    return {key: value for key, value in state.items() if key not in counts}
 
 
 def _strip_prefixes(state: State) -> State:
@@ -356,7 +367,7 @@ def _readings(state: State) -> Iterator[tuple[State, list[str]]]:
             notes: list[str] = []
             rest = [key for key in state if not key.startswith(prefix)]
             _note_left_out(notes, f"took '{prefix}*'", rest)
-            yield part, notes
+            yield _strip_prefixes(part), notes
 
 
 def _assumptions(

@@ -5,7 +5,7 @@ import pickletools
 import re
 import zipfile
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 # A pickle can call whatever it names. These are what tensors and plain containers are made of.
 _HARMLESS = re.compile(
@@ -21,12 +21,35 @@ _HARMLESS = re.compile(
     re.VERBOSE,
 )
 
+INERT = (
+    "argparse.Namespace",
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray.scalar",
+    "numpy.dtype",
+    "pathlib.PosixPath",
+    "pathlib._local.PosixPath",
+    "pathlib.WindowsPath",
+    "pathlib._local.WindowsPath",
+)
+"""What training scripts save beside weights: settings, scores, paths. Read as `Inert`."""
+
 # torch.save without zip writes five pickles (magic number, protocol, system, object, keys).
 _MOST_PICKLES = 8
 
 
+class Inert:
+    """What stands in for an object that is of no use here, and takes all that it is given."""
+
+    def __new__(cls, *_: object) -> Self:
+        """Make one of anything."""
+        return super().__new__(cls)
+
+    def __setstate__(self, _: object) -> None:
+        """Forget it."""
+
+
 def unsafe_globals(path: Path) -> list[str]:
-    """Name what the pickles in a file import, beyond what weights need; sorted, without repeats.
+    """Name what the pickles in a file import, beyond weights and `INERT`; sorted, without repeats.
 
     Knows zip archives of torch.save, its older format and plain pickles. Raises ValueError when
     the bytes are no pickle at all.
@@ -36,7 +59,7 @@ def unsafe_globals(path: Path) -> list[str]:
     else:
         with path.open("rb") as file:
             names = _in_stream(file)
-    return sorted(name for name in names if not _HARMLESS.fullmatch(name))
+    return sorted(name for name in names.difference(INERT) if not _HARMLESS.fullmatch(name))
 
 
 def _in_archive(path: Path) -> set[str]:

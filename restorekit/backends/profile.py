@@ -21,9 +21,11 @@ MEGAPIXEL = 10**6
 
 _COUNTED = 256
 """Side of the picture whose operations are counted, as most papers do it."""
+_SAMPLE = 64
+"""The same where every pixel costs alike, so that a smaller picture tells as much."""
 _LARGE = 4 * MEGAPIXEL
 """Parameters of a net whose run takes longer than importing the compiler, two seconds."""
-_LENGTHS = (256, 1024, 4096)
+_LENGTHS = (256, 512, 1024, 2048, 4096)
 """Lengths of the strips in which the reach of a pixel is looked for."""
 
 Run = Callable[[Tensor], Tensor]
@@ -51,10 +53,10 @@ def profile(card: Card) -> Profile:
     """
     model = _random(card)
     try:
-        macs, field = _macs_per_megapixel(_countable(model)), _receptive_field(model)
+        macs, field = _macs_per_megapixel(model), _receptive_field(model)
     # What leaves torch, for OpenCV, cannot do without numbers.
     except NotImplementedError:
-        macs, field = _macs_per_megapixel(model), math.nan
+        macs, field = _count(model, _COUNTED), math.nan
     return Profile(macs, field)
 
 
@@ -95,6 +97,12 @@ def _random(card: Card) -> Model:
     return Model(backend.build(**card.config).eval(), card, backend, torch.device("cpu"))
 
 
+def _macs_per_megapixel(model: Model) -> int:
+    if model.backend.capabilities.global_statistics:
+        return _count(_countable(model), _COUNTED)
+    return _count(model, _SAMPLE)
+
+
 def _countable(model: Model) -> Model:
     """Take a large net as shapes alone; a small one runs before the compiler for that is there."""
     if sum(weights.numel() for weights in model.net.parameters()) < _LARGE:
@@ -103,8 +111,8 @@ def _countable(model: Model) -> Model:
     return replace(model, net=net, device=torch.device("meta"))
 
 
-def _macs_per_megapixel(model: Model) -> int:
-    side = _allowed(model, _COUNTED)
+def _count(model: Model, side: int) -> int:
+    side = _allowed(model, side)
     x = torch.zeros(1, model.channels, side, side, device=model.device)
     return round(count_macs(lambda x: model.picture(model.net(x)), x) * MEGAPIXEL / side**2)
 
@@ -122,11 +130,13 @@ def _receptive_field(model: Model) -> float:
     lengths = _LENGTHS[:1] if model.backend.capabilities.global_statistics else _LENGTHS
     for length in lengths:
         try:
-            reached = [_farthest(model, length, transposed=turned) for turned in (False, True)]
+            far = _farthest(model, length, transposed=False)
+            if far < math.inf:
+                far = max(far, _farthest(model, length, transposed=True))
         except ValueError:
             return math.nan
-        if max(reached) < math.inf:
-            return 2 * max(reached) + 1
+        if far < math.inf:
+            return 2 * far + 1
     return math.inf
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from restorekit.backends.checkpoint import read_checkpoint, write_checkpoint
+from restorekit.backends.checkpoint import read_checkpoint, replace_card, write_checkpoint
 from restorekit.errors import CheckpointError
 
 
@@ -34,6 +34,27 @@ def test_half_stores_float16_and_reads_float32(path, state, card):
     assert {value.dtype for value in load_file(path).values()} == {torch.float16}
     loaded = read_checkpoint(path).state
     assert all(torch.equal(loaded[key], state[key].half().float()) for key in state)
+
+
+@pytest.mark.parametrize("half", [True, False])
+def test_another_card_changes_no_bit_of_the_tensors(path, state, card, half):
+    write_checkpoint(path, state, card, half=half)
+    before = load_file(path)
+    replace_card(path, card.model_copy(update={"limits": "none"}))
+    after = load_file(path)
+    assert read_checkpoint(path).card.limits == "none"
+    assert after.keys() == before.keys()
+    for key, value in before.items():
+        assert after[key].dtype == value.dtype
+        assert after[key].numpy().tobytes() == value.numpy().tobytes()
+
+
+def test_a_card_of_another_net_is_not_put_on(path, state, card):
+    write_checkpoint(path, state, card)
+    before = path.read_bytes()
+    with pytest.raises(CheckpointError, match="weights are of another net"):
+        replace_card(path, card.model_copy(update={"config": {**card.config, "blocks": 2}}))
+    assert path.read_bytes() == before
 
 
 def test_half_refuses_what_it_cannot_hold(path, state, card):
@@ -69,6 +90,8 @@ def test_weights_that_are_not_finite_are_neither_written_nor_read(path, state, c
         ({"backend": "prenett"}, "unknown backend 'prenett'; did you mean prenet.*another package"),
         ({"config": {"width": 4}}, "does not make a net: .*does not take width"),
         ({"config": {"widths": (1, 2)}}, "does not make a net: .*four scales|4 scales"),
+        ({"config": {"blocks": 10**9}}, "does not make a net: blocks is 1,000,000,000"),
+        ({"config": {"blocks": 10**5}}, "does not make a net: .*too many layers"),
         ({"scale": 2}, "says scale 2, its net has 1"),
     ],
 )

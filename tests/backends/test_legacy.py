@@ -4,6 +4,8 @@ import os
 import pickle
 import zipfile
 from argparse import Namespace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -78,7 +80,21 @@ WRAPPED = {
     "compiled": lambda s: prefixed(s, "module._orig_mod."),
     "compiled first": lambda s: prefixed(s, "_orig_mod.module."),
     "Lightning": lambda s: {"state_dict": {**prefixed(s, "model."), "loss.vgg": torch.zeros(2)}},
+    "Lightning around DataParallel": lambda s: {"state_dict": prefixed(s, "net_g.module.")},
+    "generator by letter": lambda s: {"G": s, "D": {"w": torch.zeros(1)}},
+    "generator by any name": lambda s: {"F": s, "net_d": {"w": torch.zeros(1)}},
+    "counted by thop": lambda s: {
+        **s,
+        "total_ops": torch.zeros(1),
+        "m_tail.total_params": 0 * s["m_tail.bias"],
+    },
     "other entries": lambda s: {**s, "sigma": 25, "note": "text"},
+    "settings and scores": lambda s: {
+        "state_dict": s,
+        "args": Namespace(lr=1, where=Path("here")),
+        "psnr": np.float64(3),
+        "epoch": np.int64(2),
+    },
     "parameters": lambda s: {k: torch.nn.Parameter(v) for k, v in s.items()},
 }
 
@@ -97,7 +113,10 @@ def test_wrappers_and_prefixes_are_taken_off(path, state, kind):
     [
         ("averaged before raw", "took 'params_ema', left out params"),
         ("training state", "took 'model', left out optimizer, epoch"),
+        ("generator by letter", "took 'G', left out D"),
+        ("counted by thop", "took the weights, left out total_ops, m_tail.total_params"),
         ("other entries", "took the tensors, left out sigma, note"),
+        ("settings and scores", "took 'state_dict', left out args, psnr, epoch"),
         ("Lightning", "took 'model.*', left out loss.vgg"),
     ],
 )
@@ -173,8 +192,8 @@ def test_the_evil_of_these_tests_is_real(tmp_path):
 
 
 def test_harmless_looking_objects_are_named_too(path):
-    torch.save({"w": torch.zeros(1), "args": Namespace(lr=1), "psnr": np.float64(3)}, path)
-    with pytest.raises(UnsafePickleError, match=r"argparse\.Namespace, numpy\.") as error:
+    torch.save({"w": torch.zeros(1), "args": SimpleNamespace(lr=1), "w2": np.zeros(3)}, path)
+    with pytest.raises(UnsafePickleError, match=r"numpy\.ndarray, types\.SimpleNamespace") as error:
         read_weights(path)
     assert "OrderedDict" not in str(error.value)
 
@@ -186,9 +205,9 @@ def test_an_array_of_objects_is_refused(path):
 
 
 def test_what_the_scan_lets_pass_torch_still_refuses(path, monkeypatch):
-    torch.save({"w": torch.zeros(1), "args": Namespace(lr=1)}, path)
+    torch.save({"w": torch.zeros(1), "args": SimpleNamespace(lr=1)}, path)
     monkeypatch.setattr("restorekit.backends.legacy.unsafe_globals", lambda _: [])
-    with pytest.raises(UnsafePickleError, match=r"nothing was run: .*argparse\.Namespace"):
+    with pytest.raises(UnsafePickleError, match=r"nothing was run: .*types\.SimpleNamespace"):
         read_weights(path)
 
 
@@ -236,7 +255,12 @@ def test_what_is_no_checkpoint_is_told_so(path, content, message):
         ({"epoch": 3, "loss": 0.1}, "no weights in it .found: epoch, loss."),
         ({"state": {0: {"m": torch.zeros(1)}}, "param_groups": [{}]}, "an optimiser state"),
         ({"optimizer": {"state": {}, "param_groups": [{}]}, "epoch": 1}, "an optimiser state"),
+        ({"optimizers": [{"state": {}, "param_groups": [{}]}], "iter": 1}, "an optimiser state"),
         ({"netD": {"w": torch.zeros(1)}}, "holds only a discriminator"),
+        ({"w": torch.zeros(2, 2, dtype=torch.int8)}, "w holds int8 and not floats"),
+        ({"w": torch.zeros(2, dtype=torch.complex64)}, "w holds complex64 and not floats"),
+        ({"w": torch.zeros(2).to_sparse()}, "w is a sparse tensor"),
+        ({"w": torch.zeros(2, device="meta")}, "w is without numbers"),
         ({"a": {"w": torch.zeros(1)}, "b": {"w": torch.zeros(1)}}, r"several sets .*\(a, b\)"),
         ({"w": torch.tensor([1.0, float("nan")])}, r"NaN or infinite .*\(w\)"),
     ],

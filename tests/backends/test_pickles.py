@@ -1,12 +1,15 @@
 import copyreg
 import os
 import pickle
+from argparse import Namespace
 from collections import OrderedDict
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from restorekit.backends.pickles import unsafe_globals
+from restorekit.backends.pickles import INERT, Inert, unsafe_globals
 
 
 class Calls:
@@ -30,6 +33,19 @@ def test_weights_and_plain_containers_ask_for_nothing(tmp_path, zipped):
     torch.save(content, tmp_path / "a", _use_new_zipfile_serialization=zipped)
     assert unsafe_globals(tmp_path / "a") == []
     torch.load(tmp_path / "a", weights_only=True)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_what_lies_beside_weights_asks_for_nothing_and_is_not_made(tmp_path, zipped):
+    args = Namespace(lr=1, folder=Path("here"))
+    content = {"args": args, "psnr": np.float64(3), "counts": [np.int64(1), np.bool_(True)]}
+    torch.save(content, tmp_path / "a", _use_new_zipfile_serialization=zipped)
+    assert unsafe_globals(tmp_path / "a") == []
+    with torch.serialization.safe_globals([(Inert, name) for name in INERT]):
+        found = torch.load(tmp_path / "a", weights_only=True)
+    things = [found["args"], found["psnr"], *found["counts"]]
+    assert [type(thing) for thing in things] == [Inert] * 4
+    assert not any(vars(thing) for thing in things)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

@@ -137,6 +137,22 @@ def test_sfnet_in_tiles_is_near_to_the_whole(make_model, name, blocks):
     assert deviation < change / 1000
 
 
+def test_convir_in_tiles_is_near_to_the_whole(make_model):
+    """Each tile makes kernels of its own means, which have no window; its reach is shortened."""
+    torch.manual_seed(0)
+    net = build_net("convir", base=8, num_res=1, dilations=(1, 2, 3))
+    for name, parameter in net.named_parameters():
+        if name.endswith((".gamma", ".beta", ".lamb_l", ".lamb_h", ".inside_all")):
+            nn.init.normal_(parameter, std=0.3)
+    model = make_model(
+        net, result="last", multiple=32, minimum=96, global_statistics=True, train_size=64
+    )
+    x = slope(160, 224)
+    whole, tiled = (Restorer(model, tile=tile).restore_tensor(x) for tile in (0, 128))
+    change, deviation = ((whole - other).square().mean() for other in (x, tiled))
+    assert 0 < deviation < change / 10_000
+
+
 def test_the_footprint_is_that_of_local_statistics(make_model, monkeypatch):
     windows = []
 
