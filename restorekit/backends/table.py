@@ -36,8 +36,10 @@ BACKENDS = (
         keys=("m_head.weight", "m_tail.weight", "m_down1.0.res.0.weight"),
         assumed=("sigma",),
         noise_map=True,
-        capabilities=Capabilities(multiple=8, minimum=8, train_size=128, half=True, bfloat16=True),
-        tasks=(Task.DENOISE, Task.DEJPEG),
+        capabilities=Capabilities(
+            multiple=8, minimum=8, train_size=128, overlap=64, half=True, bfloat16=True
+        ),
+        tasks=(Task.DENOISE, Task.DEJPEG, Task.SR),
         paper="Zhang et al., Plug-and-Play Image Restoration with Deep Denoiser Prior, TPAMI 2021",
         licence="MIT",
     ),

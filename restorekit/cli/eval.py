@@ -236,10 +236,10 @@ def _candidates(
             )
         return [as_they_are(pairs[0].resolve().name)]
     wanted = tasks if asked else [_own_task(subjects)]
-    chosen: list[str | Path] = [*map(for_task, wanted), *models]
     scales = {subject.scale for subject in subjects}
-    scale = scales.pop() if len(scales) == 1 else 1
-    return choose_candidates(chosen, baselines, device=device, scale=scale)
+    scale = scales.pop() if len(scales) == 1 else None
+    chosen: list[str | Path] = [*(for_task(task, scale) for task in wanted), *models]
+    return choose_candidates(chosen, baselines, device=device, scale=scale or 1)
 
 
 def _own_task(subjects: "Sequence[Subject]") -> Task:

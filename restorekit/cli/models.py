@@ -16,6 +16,7 @@ from restorekit.backends.card import CARD_KEY, UNKNOWN, Card, parse_card, read_h
 from restorekit.backends.methods import METHODS
 from restorekit.backends.registry import default_registry
 from restorekit.cli.export import export
+from restorekit.cli.measure import measure
 from restorekit.cli.settings import parse_settings
 from restorekit.cli.verify import verify
 from restorekit.errors import CheckpointError, RestorekitError, UsageError
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
     from restorekit.backends.checkpoint import Checkpoint
 
 app = typer.Typer(
-    no_args_is_help=True, help="List, show, convert and verify models and their checkpoint files."
+    no_args_is_help=True,
+    help="List, show, convert, measure and verify models and their checkpoint files.",
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for other programs.")]
 
 
 app.command("export")(export)
+app.command("measure")(measure)
 app.command("verify")(verify)
 
 

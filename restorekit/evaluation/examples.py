@@ -66,7 +66,7 @@ def make_examples(evaluation: Evaluation, subject: Subject, restore: Restore) ->
     chosen = ranked(evaluation)
     examples = []
     for kind, result in chosen:
-        degraded, reference, _ = open_pair(pairs[result.name], subject.protocol)
+        degraded, reference, _ = open_pair(pairs[result.name], subject.protocol, subject.recipe)
         pictures = [_visible(degraded, reference), restore(degraded).cpu(), reference]
         example = _cut(kind, evaluation, result, pictures)
         examples.append(replace(example, degraded=None) if subject.is_restored else example)

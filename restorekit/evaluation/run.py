@@ -14,11 +14,13 @@ from torch import Tensor
 
 from restorekit.data.pairs import Pair, read_pair
 from restorekit.degradations.base import to_picture, to_samples
+from restorekit.degradations.recipe import Recipe
 from restorekit.degradations.sampling import FILTERS, resize
-from restorekit.errors import RestorekitError
-from restorekit.events import Event, FileFailed, Finished, PairMeasured, Started
+from restorekit.errors import RestorekitError, UndefinedMetricError
+from restorekit.evaluation.samples import degrade_sample
+from restorekit.events import Event, FileFailed, Finished, PairMeasured, Started, Warned
 from restorekit.media.image import write_image
-from restorekit.metrics.protocols import METRICS, Protocol, measure
+from restorekit.metrics.protocols import METRICS, Protocol, measure_or_say
 from restorekit.ops.pixels import to_pixels, to_tensor
 from restorekit.types import Image, Pixels
 
@@ -41,7 +43,7 @@ class PairResult:
     degraded: Mapping[str, float]
     """Empty where the degraded picture cannot be compared, as in super-resolution."""
     restored: Mapping[str, float]
-    """NaN for a metric that is not available."""
+    """NaN for a metric that is not available, or not defined for this picture."""
     seconds: float
     """Time of the restoration alone, without reading, measuring and saving; 0 of a picture that
     somebody else has restored, like `peak_bytes`."""
@@ -50,6 +52,8 @@ class PairResult:
     device; 0 where the system does not tell."""
     groups: tuple[str, ...] = ()
     """What a manifest says of the degraded picture: its operations and their severities."""
+    undefined: tuple[str, ...] = ()
+    """Why metrics are not defined for the restored picture, one sentence each."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,8 @@ class Plan:
     """Find the result of a pair that was measured before."""
     keep: Callable[[Pair, PairResult], None] = lambda _pair, _result: None
     """Take a new result."""
+    recipe: Recipe | None = None
+    """Makes the degraded pictures of clean pairs."""
 
 
 def measure_pairs(
@@ -188,18 +194,25 @@ def measure_pairs(
         results[pair.name] = result
         plan.keep(pair, result)
         yield PairMeasured(pair.name, _flat(result), result.seconds)
+        for reason in result.undefined:
+            yield Warned(f"{pair.name} is left out of the mean of one metric: {reason}")
     done = len(results) - len(found)
     yield Finished(done, len(found), len(failed), time.perf_counter() - begun)
     return [results[pair.name] for pair in pairs if pair.name in results], failed
 
 
-def open_pair(pair: Pair, protocol: Protocol) -> tuple[Tensor, Tensor, Pixels]:
+def open_pair(
+    pair: Pair, protocol: Protocol, recipe: Recipe | None = None
+) -> tuple[Tensor, Tensor, Pixels]:
     """Read a pair; return the degraded picture, the reference (1, C, H, W) and its samples.
 
-    From a clean picture the degraded one is made by the protocol's noise, or by MATLAB's bicubic
-    reduction, rounded to 8 bits as the scripts of super-resolution write it.
+    From a clean picture the degraded one is made by the recipe, the protocol's noise, or MATLAB's
+    bicubic reduction, rounded to 8 bits as the scripts of super-resolution write it.
     """
     degraded, reference = read_pair(pair)
+    if recipe is not None:
+        degraded, reference = degrade_sample(reference, recipe, pair.name)
+        return to_tensor(degraded), to_tensor(reference), reference
     target = to_tensor(reference)
     if protocol.noise is not None:
         return protocol.noise.add(target, pair.name), target, reference
@@ -210,16 +223,18 @@ def open_pair(pair: Pair, protocol: Protocol) -> tuple[Tensor, Tensor, Pixels]:
 
 
 def _measure_pair(pair: Pair, plan: Plan) -> PairResult:
-    degraded, target, reference = open_pair(pair, plan.protocol)
+    degraded, target, reference = open_pair(pair, plan.protocol, plan.recipe)
     restored, seconds, peak = (degraded, 0.0, 0) if plan.is_restored else _timed(degraded, plan)
     comparable = not plan.is_restored and _are_comparable(degraded, target)
-    before = _compare(degraded, target, plan.protocol) if comparable else {}
-    after = _compare(restored, target, plan.protocol)
+    before, _ = _compare(degraded, target, plan.protocol) if comparable else ({}, ())
+    after, undefined = _compare(restored, target, plan.protocol)
+    if undefined and all(map(math.isnan, after.values())):
+        raise UndefinedMetricError("; ".join(undefined))
     if plan.save_dir is not None:
         saved = Image(to_pixels(restored, like=reference.dtype))
         write_image(saved_path(plan.save_dir, pair), saved)
     pixels = reference.shape[0] * reference.shape[1]
-    return PairResult(pair.name, pixels, before, after, seconds, peak)
+    return PairResult(pair.name, pixels, before, after, seconds, peak, undefined=undefined)
 
 
 def _timed(degraded: Tensor, plan: Plan) -> tuple[Tensor, float, int]:
@@ -240,10 +255,12 @@ def saved_path(folder: Path, pair: Pair) -> Path:
     return folder / f"{pair.name}.png"
 
 
-def _compare(picture: Tensor, target: Tensor, protocol: Protocol) -> dict[str, float]:
+def _compare(
+    picture: Tensor, target: Tensor, protocol: Protocol
+) -> tuple[dict[str, float], tuple[str, ...]]:
     channels = max(picture.shape[1], target.shape[1])
     shape = (-1, channels, -1, -1)
-    return measure(picture.expand(shape), target.expand(shape), protocol)
+    return measure_or_say(picture.expand(shape), target.expand(shape), protocol)
 
 
 def _flat(result: PairResult) -> dict[str, float]:

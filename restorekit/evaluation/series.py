@@ -220,6 +220,7 @@ class Series:
             subject.is_restored,
             find,
             keep,
+            subject.recipe,
         )
 
     def _save_dir(self, candidate: Candidate, subject: Subject) -> Path | None:

@@ -8,7 +8,9 @@ from restorekit.data.catalog import DATASETS, Dataset, find_dataset
 from restorekit.data.pairs import Pair, at_their_scale, clean_pictures, find_pairs, match_pairs
 from restorekit.degradations.catalog import find_degradation
 from restorekit.degradations.manifest import MANIFEST, Operation, read_manifest
+from restorekit.degradations.recipe import Recipe
 from restorekit.errors import UnknownNameError, UsageError
+from restorekit.evaluation.samples import find_samples, is_samples
 from restorekit.media.paths import PICTURE_SUFFIXES
 from restorekit.metrics.protocols import Protocol, get_protocol
 from restorekit.types import Task
@@ -31,6 +33,8 @@ class Subject:
     """The groups of each pair by its name: its operations, each with and without severity."""
     is_restored: bool = False
     """The pictures beside the references are somebody's restored ones, not degraded ones."""
+    recipe: Recipe | None = None
+    """Makes the degraded pictures of clean pairs."""
 
     @property
     def scale(self) -> int:
@@ -41,7 +45,7 @@ class Subject:
 def choose_subject(
     dataset: str, *, data_root: Path = Path(), protocol: Protocol | None = None
 ) -> Subject:
-    """Find a set by its name below `data_root`, or take a folder of pairs.
+    """Find a set by its name below `data_root`, or one that ships, or take a folder of pairs.
 
     Without a protocol it is the set's own, for a folder `rgb`. A protocol with noise takes a folder
     of clean pictures, one of super-resolution such a folder or one of pairs; in any other the sizes
@@ -55,12 +59,29 @@ def choose_subject(
         _require_suited(known, chosen)
         pairs = known.pairs(data_root, scale=chosen.scale if known.scales else None)
         return Subject(known.name, pairs, chosen, known.task, known.pictures)
+    if is_samples(dataset):
+        return _samples(dataset, protocol or get_protocol("rgb"))
     folder = Path(dataset)
     if not dataset or not folder.is_dir():
         raise _unknown(dataset)
     chosen = protocol or get_protocol("rgb")
     pairs = _folder_pairs(folder, chosen)
     return Subject(folder.resolve().name, pairs, chosen, groups=read_groups(folder))
+
+
+def _samples(dataset: str, protocol: Protocol) -> Subject:
+    if protocol.noise is not None:
+        raise UsageError(
+            f"{dataset} is degraded by its recipe and protocol {protocol.id} would add noise; "
+            "choose rgb"
+        )
+    pairs, recipe = find_samples(dataset)
+    if protocol.scale not in (1, pairs[0].scale):
+        raise UsageError(
+            f"{dataset} is reduced {pairs[0].scale} times, and protocol {protocol.id} is made for "
+            f"scale {protocol.scale}; choose rgb"
+        )
+    return Subject(dataset, pairs, protocol, whole=len(pairs), recipe=recipe)
 
 
 def _folder_pairs(folder: Path, protocol: Protocol) -> list[Pair]:

@@ -27,7 +27,7 @@ from restorekit.ops.pixels import to_pixels, to_tensor
 from restorekit.types import Image, Precision
 
 OVERLAP = 32
-"""Pixels that neighbouring tiles share unless told otherwise."""
+"""Pixels that neighbouring tiles share where nothing is known of the net."""
 _NEVER_TILED = 256 * 256
 _PROBE_WINDOW = 32
 
@@ -114,7 +114,7 @@ class Restorer:
         able = model.backend.capabilities
         tiling = Tiling(
             tile=self._tile_for(picture),
-            overlap=_overlap(able) if self.overlap is None else self.overlap,
+            overlap=usual_overlap(able) if self.overlap is None else self.overlap,
             multiple=model.multiple,
             minimum=able.minimum,
             scale=model.scale,
@@ -174,7 +174,8 @@ class Restorer:
         return replace(seen, per_pixel=seen.per_pixel + hidden)
 
 
-def _overlap(able: Capabilities) -> int:
+def usual_overlap(able: Capabilities) -> int:
+    """How many pixels neighbouring tiles share unless told otherwise."""
     if able.overlap is not None:
         return able.overlap
     return able.train_size // 2 if able.global_statistics else OVERLAP

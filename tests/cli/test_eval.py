@@ -307,3 +307,15 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, weights):
     both = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("killed", "whole")]
     resumed, whole = ([p["restored"] for p in r["sets"][0]["results"][0]["pictures"]] for r in both)
     assert resumed == whole
+
+
+def test_the_protocol_chooses_among_the_models_of_a_task(data_root, weights):
+    for scale in (2, 4):
+        config = {"scale": scale, "channels": 4, "convs": 1}
+        card = Card(name=f"x{scale}", backend="srvgg", config=config, task="sr", scale=scale)
+        state = build_net("srvgg", **config).state_dict()
+        write_checkpoint(weights / f"x{scale}.safetensors", state, card)
+    clean = data_root / "Rain100L" / "target"
+    for scale in (2, 4):
+        asked = ("--dataset", clean, "--task", "sr", "--protocol", f"srgan-y-crop{scale}")
+        assert row(run(*asked).output, f"x{scale}")["pairs"] == "2"

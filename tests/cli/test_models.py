@@ -125,7 +125,10 @@ def test_show_measures_cost_and_reach(embedded, foreign, tmp_path, state):
     for key in ("macs_per_megapixel", "receptive_field_pixels"):
         assert own[key] == other[key] > 0
     assert "published_licence" not in own
-    assert (other["published_licence"], other["published_for"]) == ("MIT", ["denoise", "dejpeg"])
+    assert (other["published_licence"], other["published_for"]) == (
+        "MIT",
+        ["denoise", "dejpeg", "sr"],
+    )
     nafnet = build_net("nafnet", width=4, encoder_blocks=(1,), decoder_blocks=(1,))
     torch.save(nafnet.state_dict(), tmp_path / "nafnet.pth")
     assert run_json("show", tmp_path / "nafnet.pth")["receptive_field_pixels"] == "whole picture"
@@ -364,7 +367,7 @@ def test_verify_wants_something_to_verify():
 
 def test_help_lists_the_commands():
     text = run("--help")
-    assert all(name in text for name in ("list", "show", "convert", "verify"))
+    assert all(name in text for name in ("list", "show", "convert", "measure", "verify"))
 
 
 def report_on(model, folder):

@@ -33,6 +33,12 @@ def test_what_is_not_available_stays_so(pair, tmp_path):
     assert math.isnan(found.degraded["psnr"])
 
 
+def test_why_a_metric_is_not_defined_is_found_again(pair, tmp_path):
+    small = replace(result("1", 20, 30), undefined=("SSIM needs 11 pixels",))
+    append(tmp_path / "j", WHAT, pair, small)
+    assert open_journal(tmp_path / "j")[WHAT.key(pair)].undefined == small.undefined
+
+
 def test_the_last_result_counts(pair, tmp_path):
     for value in (20, 30):
         append(tmp_path / "j.jsonl", WHAT, pair, result("1", 10, value))

@@ -3,12 +3,14 @@ import math
 import pytest
 import torch
 
+from restorekit.backends import hub
 from restorekit.backends.card import Card, Measured
-from restorekit.backends.checkpoint import write_checkpoint
+from restorekit.backends.checkpoint import replace_card, write_checkpoint
 from restorekit.backends.model import build_net
 from restorekit.data import catalog
 from restorekit.data.catalog import Dataset
-from restorekit.evaluation.remeasure import Remeasured, remeasure
+from restorekit.errors import UsageError
+from restorekit.evaluation.remeasure import Remeasured, measure_on_samples, remeasure
 from restorekit.events import PairMeasured, Started
 from restorekit.types import Task
 from tests.evaluation.conftest import CONFIG, finish
@@ -63,11 +65,64 @@ def test_a_hundredth_of_a_decibel_is_let_pass(root, tmp_path, off, agrees):
 
 
 def test_only_metrics_are_compared(root, tmp_path):
-    path = identity(tmp_path, row(psnr=TRUE, ssim=0.3, degraded_psnr=1.0))
+    path = identity(tmp_path, row(psnr=TRUE, ssim=0.3, beauty=1.0))
     (result,) = finish(remeasure(path, root, device="cpu"))[1]
     assert set(result.now) == {"psnr", "ssim"}
     assert result.agrees is False
     assert "but 0.3 on the card" in result.said
+
+
+@pytest.mark.parametrize(("degraded", "agrees"), [(TRUE + 0.009, True), (TRUE + 0.02, False)])
+def test_the_pictures_as_they_came_are_compared_where_the_card_tells(
+    root, tmp_path, degraded, agrees
+):
+    path = identity(tmp_path, row(psnr=TRUE, degraded_psnr=degraded))
+    (result,) = finish(remeasure(path, root, device="cpu"))[1]
+    assert result.now == pytest.approx({"psnr": TRUE, "degraded_psnr": TRUE})
+    assert result.agrees is agrees
+
+
+def test_a_new_row_is_what_is_measured_again(tmp_path, monkeypatch):
+    path = identity(tmp_path, row("Rain100L"), row("samples:haze:1", "rgb"), row("20 held out"))
+    events, card = finish(measure_on_samples(path, "gaussian-noise:3", device="cpu"))
+    assert [r.dataset for r in card.measured] == [
+        "Rain100L",
+        "20 held out",
+        "samples:gaussian-noise:3",
+    ]
+    values = card.measured[-1].values
+    assert list(values) == ["psnr", "ssim", "degraded_psnr", "degraded_ssim"]
+    assert values["psnr"] == values["degraded_psnr"] == pytest.approx(20.4, abs=0.3)
+    assert sum(isinstance(event, PairMeasured) for event in events) == 5
+    replace_card(path, card)
+    (result,) = finish(remeasure(path, None, device="cpu"))[1]
+    assert (result.agrees, result.must) == (True, True)
+    assert result.now == pytest.approx(values, abs=1e-4)
+
+
+def test_a_model_that_enlarges_has_no_numbers_of_the_pictures_as_they_came(tmp_path):
+    config = {"scale": 2, "channels": 4, "convs": 1}
+    net = build_net("srvgg", **config)
+    card = Card(name="x2", backend="srvgg", config=config, task=Task.SR, scale=2)
+    write_checkpoint(tmp_path / "x2.safetensors", net.state_dict(), card)
+    _, card = finish(measure_on_samples(tmp_path / "x2.safetensors", device="cpu"))
+    (only,) = card.measured
+    assert only.dataset == "samples:classical-x2"
+    assert list(only.values) == ["psnr", "ssim"]
+    with pytest.raises(UsageError, match=r"x2 has scale 2.*samples:haze:2 are 1 times as large"):
+        finish(measure_on_samples(tmp_path / "x2.safetensors", "haze:2", device="cpu"))
+
+
+def test_without_sets_only_the_samples_are_measured(tmp_path, monkeypatch):
+    path = identity(tmp_path, row("Rain100L"), row("samples:jpeg:3", "rgb", psnr=99.0))
+    (result,) = finish(remeasure(path, None, device="cpu"))[1]
+    assert result.agrees is False
+    assert result.said == f"psnr {result.now['psnr']:.4f}, but 99 on the card"
+    assert not Remeasured(row("Rain100L")).must
+    monkeypatch.setattr(hub, "weights_folder", lambda: tmp_path)
+    (result,) = finish(remeasure(path, None, device="cpu"))[1]
+    assert result.agrees is None
+    assert "sample pictures are missing" in result.said
 
 
 @pytest.mark.parametrize(

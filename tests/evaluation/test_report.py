@@ -197,6 +197,15 @@ def test_reports_of_one_set_by_version_0_1_are_read(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["[]", "no json", '{"sets": [1]}'])
+def test_a_mean_of_a_part_of_the_pictures_is_not_for_a_card(evaluations, tmp_path):
+    first, second = evaluations[0].pairs
+    small = replace(second, restored=second.restored | {"ssim": math.nan}, undefined=("small",))
+    write_report(tmp_path / "r.json", [replace(evaluations[0], pairs=(first, small))])
+    assert measured_in(tmp_path / "r.json", "a")[0].values == {"psnr": 27.0}
+    (told,) = json.loads((tmp_path / "r.json").read_text())["sets"][0]["results"]
+    assert [picture["undefined"] for picture in told["pictures"]] == [[], ["small"]]
+
+
 def test_other_files_are_no_reports(tmp_path, content):
     (tmp_path / "r.json").write_text(content)
     with pytest.raises(UsageError, match="not a report of eval"):

@@ -11,7 +11,7 @@ from restorekit.data.pairs import Pair, find_pairs
 from restorekit.errors import PictureError
 from restorekit.evaluation import run
 from restorekit.evaluation.run import Evaluation, PairResult, Plan, measure_pairs
-from restorekit.events import FileFailed, Finished, PairMeasured, Started
+from restorekit.events import FileFailed, Finished, PairMeasured, Started, Warned
 from restorekit.media.image import read_image, write_image
 from restorekit.metrics.protocols import get_protocol, with_metrics, with_noise
 from restorekit.types import Image
@@ -190,6 +190,37 @@ def test_whatever_a_model_raises_is_the_failure_of_that_picture(folder, error, s
 
     _, result = evaluate(find_pairs(folder), broken)
     assert [failure.error for failure in result.failed] == [said] * 3
+
+
+def add_small(folder: Path) -> None:
+    """A fourth pair, with fewer rows than the window of SSIM."""
+    small = np.full((8, 24, 3), 100, np.uint8)
+    write_image(folder / "target" / "4.png", Image(small))
+    write_image(folder / "input" / "4.png", Image(small - np.uint8(10)))
+
+
+def test_a_metric_that_is_not_defined_costs_only_itself(folder):
+    add_small(folder)
+    protocol = with_metrics(get_protocol("rgb"), ["psnr", "ssim"])
+    events, result = evaluate(find_pairs(folder), brighten(10), protocol)
+    assert not result.failed
+    assert not np.isnan(result.values("psnr")).any()
+    assert np.isnan(result.values("ssim")).tolist() == [False, False, False, True]
+    assert result.mean("ssim") == pytest.approx(np.mean(result.values("ssim")[:3]))
+    reason = "SSIM needs at least 11 pixels on each side, got 24x8; choose another metric"
+    assert [pair.undefined for pair in result.pairs] == [(), (), (), (reason,)]
+    said = [event.message for event in events if isinstance(event, Warned)]
+    assert said == [f"4 is left out of the mean of one metric: {reason}"]
+
+
+def test_a_picture_of_which_no_metric_is_defined_fails(folder):
+    add_small(folder)
+    protocol = with_metrics(get_protocol("rgb"), ["ms_ssim", "ssim"])
+    _, result = evaluate(find_pairs(folder), brighten(10), protocol)
+    assert [pair.name for pair in result.pairs] == ["1", "2", "3"]
+    assert [failure.source.stem for failure in result.failed] == ["4"]
+    assert "MS-SSIM needs at least 161" in result.failed[0].error
+    assert "SSIM needs at least 11" in result.failed[0].error
 
 
 def test_a_restored_picture_of_another_size_fails(folder):

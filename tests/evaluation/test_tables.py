@@ -159,6 +159,45 @@ def test_the_overview_says_what_is_a_mean_of_fewer_pictures(evaluations):
     )
 
 
+def without_ssim(evaluation):
+    first, second = evaluation.pairs
+    lacking = replace(
+        second,
+        degraded=second.degraded | {"ssim": math.nan},
+        restored=second.restored | {"ssim": math.nan},
+        undefined=("SSIM needs at least 11 pixels",),
+    )
+    return replace(evaluation, pairs=(replace(first, groups=("rain 1",)), lacking))
+
+
+def test_a_mean_of_fewer_pictures_says_of_how_many(evaluations):
+    some = [without_ssim(each) for each in evaluations]
+    table = as_table(some)
+    assert cells(table, "model", "PSNR [dB]", "SSIM") == [
+        ("degraded", "22.50", "0.5000 (1 of 2)"),
+        ("a", "27.00", "0.7500 (1 of 2)"),
+        ("b", "27.00", "0.7500 (1 of 2)"),
+    ]
+    assert table.caption.endswith(
+        "Metrics that are not defined for a picture are means of the others: 1 of 2 pictures lack "
+        "one, first 2 (SSIM needs at least 11 pixels)."
+    )
+    assert "not defined" not in as_table(evaluations).caption
+    assert group_table(some).rows[1][-2:] == ("30.00", "0.7500")
+
+
+def test_a_group_says_of_how_many_pictures_its_mean_is(evaluations):
+    some = [
+        replace(e, pairs=tuple(replace(p, groups=("rain",)) for p in e.pairs))
+        for e in map(without_ssim, evaluations)
+    ]
+    assert [row[-1] for row in group_table(some).rows] == [
+        "0.5000 (1 of 2)",
+        "0.7500 (1 of 2)",
+        "0.7500 (1 of 2)",
+    ]
+
+
 def test_without_comparable_degraded_pictures_there_is_no_row_of_them(evaluations):
     bare = tuple(replace(p, degraded={}, groups=("downsampling",)) for p in evaluations[0].pairs)
     first = replace(evaluations[0], pairs=bare)
