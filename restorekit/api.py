@@ -82,16 +82,18 @@ def restore(
     precision: Precision | str = Precision.AUTO,
     strength: float = 1.0,
     ensemble: bool = False,
+    scale: int | None = None,
 ) -> Pixels:
     """Restore one picture.
 
     Takes a path or samples, (H, W, 3) RGB, (H, W, 1) or (H, W), uint8, uint16 or float32 in [0, 1],
-    and returns (H, W, C) of the same dtype, `scale` times larger. Give a task, or a model. Pictures
-    larger than memory allows are tiled; `strength` 0 to 1 mixes the restored picture into the
-    degraded one; `ensemble` averages over the eight symmetries of the square, eight times slower.
+    and returns (H, W, C) of the same dtype, larger by the scale of the model. Give a task, or a
+    model. Pictures larger than memory allows are tiled; `strength` 0 to 1 mixes the restored
+    picture into the degraded one; `ensemble` averages over the eight symmetries of the square,
+    eight times slower; `scale` chooses among the models of a task, of which it is the smallest.
     """
     restorer = Restorer(
-        choose_model(task, model, device=device),
+        choose_model(task, model, device=device, scale=scale),
         tile=tile,
         overlap=overlap,
         precision=Precision(precision),
@@ -108,21 +110,25 @@ def choose_model(
     device: str = "auto",
     settings: Mapping[str, Any] | None = None,
     engine: str | None = None,
+    scale: int | None = None,
 ) -> Model:
-    """Load the model asked for, with `settings`, or the embedded one of the task.
+    """Load the model asked for, with `settings`, or the embedded one of the task and the scale.
 
-    Raises UsageError when neither is given, or when the model was trained for another task.
+    Raises UsageError when neither is given, or when the model was trained for another task or has
+    another scale.
     """
     wanted = None if task is None else _known_task(task)
     if model is None:
         if wanted is None:
             raise UsageError(f"give a task or a model; tasks: {', '.join(list_tasks())}")
-        model = hub.for_task(wanted)
+        model = hub.for_task(wanted, scale)
     if not isinstance(model, Model):
         model = load_model(model, device=device, settings=settings, engine=engine)
     if wanted is not None and model.task not in (None, wanted):
         made = "is made" if model.backend.weightless else "was trained"
         raise UsageError(f"{model.card.name} {made} to {model.task}, not to {wanted}")
+    if scale not in (None, model.scale):
+        raise UsageError(f"{model.card.name} has scale {model.scale}, not {scale}")
     return model
 
 
@@ -244,7 +250,8 @@ def evaluate(
     """
     chosen = get_protocol(protocol) if protocol else None
     subject = choose_subject(dataset, data_root=data_root, protocol=chosen)
-    loaded = choose_model(task, model, device=device)
+    scale = subject.scale if model is None else None
+    loaded = choose_model(task, model, device=device, scale=scale)
     candidate = Candidate(loaded.card.name, loaded.card.name, loaded)
     return drain(Series([subject], [candidate]).run())[0]
 

@@ -6,6 +6,7 @@ import pytest
 
 import restorekit
 from restorekit import api
+from restorekit.backends import hub
 from restorekit.backends.card import Card
 from restorekit.backends.checkpoint import write_checkpoint
 from restorekit.errors import UsageError
@@ -123,3 +124,38 @@ def test_drain_returns_what_the_generator_returns():
         return "done"
 
     assert api.drain(steps()) == "done"
+
+
+@pytest.fixture
+def enlarging(tmp_path, monkeypatch):
+    """Embedded models of sr, of scale 2 and 4."""
+    monkeypatch.setattr(hub, "weights_folder", lambda: tmp_path / "weights")
+    for scale in (2, 4):
+        config = {"scale": scale, "channels": 4, "convs": 1}
+        card = Card(name=f"x{scale}", backend="srvgg", config=config, task=Task.SR, scale=scale)
+        weights = restorekit.build_net("srvgg", **config).state_dict()
+        write_checkpoint(tmp_path / "weights" / f"x{scale}.safetensors", weights, card)
+
+
+def test_the_scale_chooses_among_the_models_of_a_task(enlarging, picture):
+    for scale, side in ((None, 60), (2, 60), (4, 120)):
+        restored = restorekit.restore(picture, task="sr", scale=scale, device="cpu")
+        assert restored.shape[0] == side
+    with pytest.raises(UsageError, match=r"'sr' has scale 3 \(scales: 2, 4\)"):
+        restorekit.restore(picture, task="sr", scale=3)
+
+
+def test_a_model_of_another_scale_is_refused(model, picture):
+    with pytest.raises(UsageError, match="little has scale 1, not 4"):
+        restorekit.restore(picture, model=model, scale=4)
+    assert restorekit.restore(picture, model="bicubic-x2", scale=2).shape[0] == 60
+
+
+def test_a_set_tells_the_scale(enlarging, picture, tmp_path):
+    write_image(tmp_path / "clean" / "1.png", Image(picture[:28, :40]))
+    folder = str(tmp_path / "clean")
+    for scale in (2, 4):
+        result = restorekit.evaluate(
+            folder, task="sr", protocol=f"srgan-y-crop{scale}", device="cpu"
+        )
+        assert result.model == f"x{scale}"

@@ -1,6 +1,7 @@
 """From a name, a path or a task to a checkpoint file. The embedded ones ship with the package."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from restorekit.backends.card import read_card
@@ -10,6 +11,9 @@ from restorekit.types import Task
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl", ".ckpt", ".npz", ".bin")
 """The usual suffixes of checkpoints; only used to tell a mistyped path from a mistyped name."""
+
+PREFERRED: Mapping[Task, str] = {Task.DENOISE: "denoise-s"}
+"""Which embedded model a task means where several have its scale."""
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -55,20 +59,28 @@ def find_checkpoint(name_or_path: str | Path) -> Path:
     raise UnknownNameError("model", str(name_or_path), [*names, *method_names()])
 
 
-def for_task(task: Task | str) -> Path:
-    """Choose the embedded checkpoint for a task; of several, the smallest file, which is fastest.
+def for_task(task: Task | str, scale: int | None = None) -> Path:
+    """Choose the embedded checkpoint for a task, and for a scale where one is asked for.
 
-    Raises UnknownNameError for what is no task and UsageError, with the tasks that have one, when
-    none is embedded.
+    Of several it is the one of the smallest scale, then that of `PREFERRED`, then the smallest
+    file, which is fastest. Raises UnknownNameError for what is no task and UsageError, with the
+    tasks or the scales that have a model, when none is embedded.
     """
     if task not in {*Task}:
         raise UnknownNameError("task", task, Task)
-    by_task: dict[Task | None, list[Path]] = {}
-    for path in embedded():
-        by_task.setdefault(read_card(path).task, []).append(path)
-    if task in by_task:
-        return min(by_task[Task(task)], key=lambda path: path.stat().st_size)
-    offered = ", ".join(sorted(key for key in by_task if key)) or "none"
+    cards = {path: read_card(path) for path in embedded()}
+    scales = {path: card.scale for path, card in cards.items() if card.task == task}
+    fitting = [path for path, known in scales.items() if scale in (None, known)]
+    if fitting:
+        preferred = PREFERRED.get(Task(task))
+        return min(fitting, key=lambda p: (scales[p], p.stem != preferred, p.stat().st_size))
+    if scales:
+        offered = ", ".join(map(str, sorted({*scales.values()})))
+        raise UsageError(
+            f"no embedded model for the task '{task}' has scale {scale} (scales: {offered}); "
+            "choose one of these, or name a checkpoint file with --model"
+        )
+    offered = ", ".join(sorted({card.task for card in cards.values() if card.task})) or "none"
     raise UsageError(
         f"no embedded model for the task '{task}' (embedded: {offered}); "
         "name a checkpoint file with --model"

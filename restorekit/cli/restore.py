@@ -28,6 +28,14 @@ ModelName = Annotated[
     str | None,
     typer.Option(metavar="NAME|FILE", help="A model or method of 'models list', or a checkpoint."),
 ]
+Scale = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="How many times larger sr makes a picture; the default is 2.",
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
@@ -73,6 +81,7 @@ def restore(
     output: Output = None,
     task: TaskName = None,
     model: ModelName = None,
+    scale: Scale = None,
     settings: Settings = None,
     tile: Tile = "auto",
     overlap: Overlap = None,
@@ -89,7 +98,7 @@ def restore(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Restore pictures; depth, transparency, colour profile and EXIF are kept."""
+    """Restore pictures; depth, transparency, colour profile, EXIF and XMP are kept."""
     from restorekit import api
     from restorekit.cli.render import render
     from restorekit.cli.settings import parse_settings
@@ -102,7 +111,12 @@ def restore(
     check_destinations(jobs, **policy)
     restorer = Restorer(
         api.choose_model(
-            task, model, device=device, settings=parse_settings(settings or []), engine=engine
+            task,
+            model,
+            device=device,
+            settings=parse_settings(settings or []),
+            engine=engine,
+            scale=scale,
         ),
         tile=side,
         overlap=overlap,

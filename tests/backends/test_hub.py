@@ -3,7 +3,9 @@ import os
 import pytest
 
 from restorekit.backends import hub
+from restorekit.backends.card import read_card
 from restorekit.backends.checkpoint import write_checkpoint
+from restorekit.backends.model import build_net
 from restorekit.errors import UnknownNameError, UsageError
 from restorekit.types import Task
 
@@ -65,6 +67,50 @@ def test_a_folder_is_no_checkpoint(embedded):
 def test_the_smallest_of_several_stands_for_a_task(embedded):
     assert hub.for_task("denoise").stem == "denoise-s"
     assert hub.for_task("derain").stem == "derain-s"
+
+
+def test_the_preferred_of_several_stands_for_a_task(embedded, state, card):
+    write_checkpoint(embedded / "denoise-a.safetensors", state, card, half=True)
+    write_checkpoint(embedded / "denoise-s.safetensors", state, card)
+    assert hub.for_task("denoise").stem == "denoise-s"
+    (embedded / "denoise-s.safetensors").unlink()
+    assert hub.for_task("denoise").stem == "denoise-a"
+
+
+def test_the_preferred_models_are_of_their_tasks():
+    for task, name in hub.PREFERRED.items():
+        assert read_card(hub.find_checkpoint(name)).task == task
+
+
+@pytest.fixture
+def enlarging(embedded, card):
+    """Models of sr; that of scale 4 has the smallest file."""
+    for scale, channels in ((3, 3), (4, 2), (2, 4)):
+        config = {"scale": scale, "channels": channels, "convs": 1}
+        said = {"backend": "srvgg", "config": config, "task": Task.SR, "scale": scale}
+        weights = build_net("srvgg", **config).state_dict()
+        path = embedded / f"sr-x{scale}-s.safetensors"
+        write_checkpoint(path, weights, card.model_copy(update=said), half=scale == 4)
+    return embedded
+
+
+def test_the_scale_chooses_and_is_the_smallest_by_itself(enlarging):
+    assert hub.for_task("sr").stem == "sr-x2-s"
+    assert [hub.for_task("sr", scale).stem for scale in (2, 3, 4)] == [
+        "sr-x2-s",
+        "sr-x3-s",
+        "sr-x4-s",
+    ]
+    assert hub.for_task("derain", 1).stem == "derain-s"
+
+
+def test_a_scale_without_a_model_lists_those_with_one(enlarging):
+    with pytest.raises(UsageError, match=r"'sr' has scale 8 \(scales: 2, 3, 4\).*--model"):
+        hub.for_task("sr", 8)
+    with pytest.raises(UsageError, match=r"'derain' has scale 2 \(scales: 1\)"):
+        hub.for_task("derain", 2)
+    with pytest.raises(UsageError, match=r"task 'dehaze' \(embedded: denoise, derain, sr\)"):
+        hub.for_task("dehaze", 1)
 
 
 def test_a_task_without_a_model_lists_those_with_one(embedded):

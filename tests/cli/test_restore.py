@@ -53,6 +53,15 @@ def test_a_photo_is_restored_beside_itself(photo, checkpoint):
     assert np.unique(difference).tolist() == [10]
 
 
+def test_the_scale_is_asked_of_the_model(photo, checkpoint, tmp_path):
+    result = run(photo, "-o", tmp_path / "out.png", "--model", "bicubic-x2", "--scale", 2)
+    assert result.exit_code == 0, result.output
+    assert read_image(tmp_path / "out.png").pixels.shape == (600, 560, 3)
+    result = run(photo, "--model", checkpoint, "--scale", 2)
+    assert result.exit_code == 2
+    assert "darker has scale 1, not 2" in result.output
+
+
 def test_every_option_reaches_the_work(photo, checkpoint, tmp_path):
     out = tmp_path / "out.jpg"
     options = ["--tile", 64, "--overlap", 8, "--strength", 0.5, "--ensemble", "--compare"]
