@@ -34,7 +34,7 @@ def test_every_recipe_takes_a_small_step(name, photos, tmp_path):
         "photos": str(photos),
         "degradation": f"classical-x{scale}" if scale > 1 else "denoise-blind",
         "hold_out": 1,
-        "patch": 32,
+        "patch": 32 // scale,
         "batch": 2,
         "workers": 0,
         "validation_patch": 32,
