@@ -51,6 +51,8 @@ class Image:
     """(H, W), same dtype as `pixels`; not premultiplied."""
     icc: bytes | None = None
     exif: bytes | None = None
+    xmp: bytes | None = None
+    """The XMP packet: what editors write about a picture, as UTF-8 text."""
 
     @property
     def height(self) -> int:

@@ -20,7 +20,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from restorekit.media import png, tiff
 from restorekit.media.color_profile import to_srgb
 from restorekit.media.formats import HEAD, Format, FormatError, check_size, sniff
-from restorekit.media.metadata import exif_of_tiff, upright, without_prefix
+from restorekit.media.metadata import exif_of_tiff, packet_of, upright, without_prefix
 from restorekit.media.opencv import decode_unchanged
 from restorekit.types import Image, Pixels
 
@@ -49,7 +49,7 @@ def decode(data: bytes) -> Image:
     picture = _SHALLOW[form](io.BytesIO(data))
     if form is Format.BMP:
         _check_runs(picture, len(data))
-    return _from_pillow(picture, picture.info.get("icc_profile"), picture.info.get("exif"))
+    return _from_pillow(picture, *map(picture.info.get, ("icc_profile", "exif", "xmp")))
 
 
 def _decode_png(data: bytes) -> Image:
@@ -59,8 +59,8 @@ def _decode_png(data: bytes) -> Image:
     _refuse_animation(extras.frames)
     if header.depth == 16:
         pixels, alpha = _deep_png(data, header, extras.transparent)
-        return _upright(Image(pixels, alpha, extras.icc, extras.exif))
-    return _from_pillow(PngImageFile(io.BytesIO(data)), extras.icc, extras.exif)
+        return _upright(Image(pixels, alpha, extras.icc, extras.exif, extras.xmp))
+    return _from_pillow(PngImageFile(io.BytesIO(data)), extras.icc, extras.exif, extras.xmp)
 
 
 def _deep_png(
@@ -80,16 +80,18 @@ def _decode_tiff(data: bytes) -> Image:
     page = tiff.read_page(data)
     # The decoders differ in whether they apply the orientation, so they get to see none.
     plain, orientation = upright(data)
-    icc = page.iccprofile
+    icc, xmp = page.iccprofile, tiff.xmp(page)
     if tiff.bits(page) > 8:
         pixels, alpha = tiff.read_deep(page, plain)
-        image = Image(pixels, alpha, icc)
+        image = Image(pixels, alpha, icc, xmp=xmp)
     else:
-        image = _from_pillow(TiffImageFile(io.BytesIO(plain)), icc, None)
+        image = _from_pillow(TiffImageFile(io.BytesIO(plain)), icc, None, xmp)
     return _turned(image, orientation, exif_of_tiff(plain))
 
 
-def _from_pillow(picture: ImageFile, icc: bytes | None, exif: bytes | None) -> Image:
+def _from_pillow(
+    picture: ImageFile, icc: bytes | None, exif: bytes | None, xmp: bytes | None
+) -> Image:
     check_size(picture.width, picture.height)
     _refuse_animation(getattr(picture, "n_frames", 1))
     picture.load()
@@ -100,10 +102,10 @@ def _from_pillow(picture: ImageFile, icc: bytes | None, exif: bytes | None) -> I
         raise FormatError(f"has the colour model {flat.mode}; save it as grey or RGB with 8 bits")
     colours = "L" if flat.mode in ("1", "L", "LA") else "RGB"
     if not flat.has_transparency_data:
-        return _upright(Image(_samples(flat, colours), None, icc, exif))
+        return _upright(Image(_samples(flat, colours), None, icc, exif, xmp))
     samples = _samples(flat, colours + "A")
     pixels = np.ascontiguousarray(samples[..., :-1])
-    return _upright(Image(pixels, np.ascontiguousarray(samples[..., -1]), icc, exif))
+    return _upright(Image(pixels, np.ascontiguousarray(samples[..., -1]), icc, exif, xmp))
 
 
 def _samples(picture: PillowImage, mode: str) -> NDArray[np.uint8]:
@@ -129,7 +131,8 @@ def _upright(image: Image) -> Image:
 
 def _turned(image: Image, orientation: int, exif: bytes | None) -> Image:
     alpha = None if image.alpha is None else _turn(image.alpha, orientation)
-    return Image(_turn(image.pixels, orientation), alpha, image.icc or None, exif)
+    xmp = packet_of(image.xmp or b"", is_turned=orientation != 1)
+    return Image(_turn(image.pixels, orientation), alpha, image.icc or None, exif, xmp or None)
 
 
 def _turn(samples: Pixels, orientation: int) -> Pixels:

@@ -13,7 +13,7 @@ from restorekit.media.opencv import encode_png
 from restorekit.types import Image, Pixels
 
 _MAX_SIDE = {Format.JPEG: 65500, Format.WEBP: 16383}
-_MAX_JPEG_EXIF = 65533 - 6  # bytes of one segment without its prefix
+_MAX_JPEG_EXIF, _MAX_JPEG_XMP = 65533 - 6, 65533 - 29  # bytes of one segment without its prefix
 _LOSSLESS = 100
 
 
@@ -34,7 +34,7 @@ def encode(image: Image, form: Format, quality: int) -> bytes:
         )
     fitting = _fitting(image, form)
     if form is Format.PNG:
-        return png.with_extras(_encode_png(fitting), image.icc, image.exif)
+        return png.with_extras(_encode_png(fitting), image.icc, image.exif, image.xmp)
     if form is Format.TIFF:
         return tiff.encode_tiff(fitting)
     return _encode_shallow(fitting, form, quality)
@@ -53,13 +53,15 @@ def losses(form: Format, image: Image) -> list[str]:
         lost.append("the alpha channel is dropped")
     if image.icc and form is Format.BMP:
         lost.append("the colour profile is dropped")
-    if image.exif and not _holds_exif(form, image.exif):
+    if image.exif and not _holds(form, image.exif, _MAX_JPEG_EXIF):
         lost.append("the EXIF data are dropped")
+    if image.xmp and not _holds(form, image.xmp, _MAX_JPEG_XMP):
+        lost.append("the XMP data are dropped")
     return lost
 
 
-def _holds_exif(form: Format, exif: bytes) -> bool:
-    return form is not Format.BMP and (form is not Format.JPEG or len(exif) <= _MAX_JPEG_EXIF)
+def _holds(form: Format, metadata: bytes, jpeg_limit: int) -> bool:
+    return form is not Format.BMP and (form is not Format.JPEG or len(metadata) <= jpeg_limit)
 
 
 def _stored_dtype(form: Format, dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
@@ -72,9 +74,10 @@ def _fitting(image: Image, form: Format) -> Image:
     """Round to the depth of the format and leave out what it does not hold."""
     dtype = _stored_dtype(form, image.pixels.dtype)
     alpha = None if form in (Format.JPEG, Format.BMP) else image.alpha
-    exif = image.exif if image.exif and _holds_exif(form, image.exif) else None
+    exif = image.exif if image.exif and _holds(form, image.exif, _MAX_JPEG_EXIF) else None
+    xmp = image.xmp if image.xmp and _holds(form, image.xmp, _MAX_JPEG_XMP) else None
     alpha = None if alpha is None else with_depth(alpha, dtype)
-    return Image(with_depth(image.pixels, dtype), alpha, image.icc, exif)
+    return Image(with_depth(image.pixels, dtype), alpha, image.icc, exif, xmp)
 
 
 def with_depth(samples: Pixels, dtype: DTypeLike) -> Pixels:
@@ -107,6 +110,7 @@ def _encode_shallow(image: Image, form: Format, quality: int) -> bytes:
     options: dict[str, Any] = {
         "icc_profile": image.icc,
         "exif": b"Exif\0\0" + image.exif if image.exif else b"",
+        "xmp": image.xmp or b"",
     }
     if form is Format.JPEG:
         options |= {"quality": quality, "subsampling": 0}

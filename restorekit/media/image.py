@@ -1,4 +1,4 @@
-"""Read and write pictures: depth, alpha, greyness, colour profile and EXIF survive the trip."""
+"""Read and write pictures: depth, alpha, greyness, profile, EXIF and XMP survive the trip."""
 
 from pathlib import Path
 
@@ -19,9 +19,9 @@ def read_image(path: Path | str) -> Image:
 
     8 and 16-bit samples and float32 TIFF (values in [0, 1]) are exact, grey stays one channel,
     palettes and CMYK become RGB. The orientation is applied, its tag in the EXIF data set to 1
-    and the thumbnail in them, which would show the old picture, unlinked. XMP, IPTC and comments
-    are not kept. Animations and files of several pages are refused rather than cut to their
-    first picture.
+    and the thumbnail in them, which would show the old picture, unlinked; so it is in the XMP
+    packet, of which JPEG files with more than 64 kB give the main part. IPTC and comments are not
+    kept. Animations and files of several pages are refused rather than cut to their first picture.
 
     Raises:
         PictureError: the file is missing, no picture, damaged, cut off or above the limit of
@@ -52,7 +52,7 @@ def write_image(path: Path | str, image: Image, *, quality: int = QUALITY) -> No
     PNG holds 8 and 16 bits, TIFF also float32, JPEG, WebP and BMP 8 bits; deeper samples are
     rounded and what does not fit is left out (`lost_in` says it before). Quality (0 to 100) is
     for JPEG, always 4:4:4, and WebP, where 100 is lossless; WebP stores grey as RGB. An EXIF
-    block is kept byte for byte, in TIFF tag by tag.
+    block is kept byte for byte, in TIFF tag by tag, an XMP packet byte for byte.
 
     Raises:
         PictureError: the format is unknown, the picture too large for it, or the place cannot

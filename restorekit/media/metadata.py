@@ -1,5 +1,7 @@
 """EXIF blocks and TIFF directories, copied entry by entry without interpreting their values.
 
+XMP packets are text, of which only what would be false of the restored picture is changed.
+
 An EXIF block is a small TIFF file without pixels (EXIF 2.32, section 4.5; TIFF 6.0, section 2), so
 one reader and one writer of directories serve both, and also BigTIFF.
 """
@@ -20,6 +22,8 @@ _RESOLUTION_UNIT = 296
 _SUBDIRECTORIES = {34665, 34853, 40965}  # EXIF, GPS, interoperability
 _RESOLUTION = {282, 283, _RESOLUTION_UNIT}
 _DESCRIPTIVE = {270, 271, 272, 305, 306, 315, 316, 33432}  # text, camera, software, date, owner
+_XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|>)\s*)[1-8]")
+_THUMBNAILS = re.compile(rb"<(xmp|xap):Thumbnails>.*?</\1:Thumbnails>", re.DOTALL)
 _PORTABLE = _DESCRIPTIVE | _RESOLUTION | _SUBDIRECTORIES | {_ORIENTATION}
 
 
@@ -104,6 +108,15 @@ def upright(block: bytes) -> tuple[bytes, int]:
     except struct.error:
         return block, 1
     return bytes(patched), orientation if 1 <= orientation <= 8 else 1
+
+
+def packet_of(xmp: bytes, *, is_turned: bool) -> bytes:
+    """Strip an XMP packet of padding bytes and of thumbnails, which show the degraded picture.
+
+    If the pixels were turned, the orientation it repeats is set to 1.
+    """
+    packet = _THUMBNAILS.sub(b"", xmp.rstrip(b"\0"))
+    return _XMP_ORIENTATION.sub(rb"\g<1>1", packet) if is_turned else packet
 
 
 def values_end(tiff: bytes, tags: Collection[int]) -> int:

@@ -11,7 +11,8 @@ from restorekit.media.formats import FormatError
 
 _SIGNATURE = 8
 _HEADER_END = 33
-_MAX_PROFILE = 16 * 2**20  # bytes; printer profiles have one or two million
+_MAX_UNPACKED = 16 * 2**20  # bytes; printer profiles have one or two million
+_XMP = b"XML:com.adobe.xmp\0"
 
 
 class Header(NamedTuple):
@@ -38,6 +39,7 @@ class Extras(NamedTuple):
 
     icc: bytes | None
     exif: bytes | None
+    xmp: bytes | None
     frames: int
     transparent: bytes | None
     """The colour that is transparent where there is no alpha channel (big-endian samples)."""
@@ -63,20 +65,24 @@ def read_extras(data: bytes) -> Extras:
     """
     found: dict[bytes, bytes] = {}
     for name, payload in _chunks(memoryview(data)):
-        if name in (b"iCCP", b"eXIf", b"acTL", b"tRNS"):
+        is_packet = name == b"iTXt" and payload[: len(_XMP)] == _XMP
+        if is_packet or name in (b"iCCP", b"eXIf", b"acTL", b"tRNS"):
             found.setdefault(name, bytes(payload))
     frames = int.from_bytes(found[b"acTL"][:4]) if b"acTL" in found else 1
-    icc = _inflate_profile(found.get(b"iCCP", b""))
-    return Extras(icc, found.get(b"eXIf"), frames, found.get(b"tRNS"))
+    _, _, profile = found.get(b"iCCP", b"").partition(b"\0")
+    xmp = _packet(found.get(b"iTXt", b""))
+    return Extras(_inflated(profile[1:]), found.get(b"eXIf"), xmp, frames, found.get(b"tRNS"))
 
 
-def with_extras(data: bytes, icc: bytes | None, exif: bytes | None) -> bytes:
-    """Add an ICC profile and an EXIF block to an encoded picture."""
+def with_extras(data: bytes, icc: bytes | None, exif: bytes | None, xmp: bytes | None) -> bytes:
+    """Add an ICC profile, an EXIF block and an XMP packet to an encoded picture."""
     chunks = b""
     if icc:
         chunks += _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
     if exif:
         chunks += _chunk(b"eXIf", exif)
+    if xmp:
+        chunks += _chunk(b"iTXt", _XMP + bytes(4) + xmp)
     return data[:_HEADER_END] + chunks + data[_HEADER_END:]
 
 
@@ -108,12 +114,18 @@ def _chunk(name: bytes, payload: bytes) -> bytes:
     return len(payload).to_bytes(4) + body + zlib.crc32(body).to_bytes(4)
 
 
-def _inflate_profile(chunk: bytes) -> bytes | None:
-    """Unpack an iCCP chunk; a broken or absurdly large profile counts as none."""
-    _, _, packed = chunk.partition(b"\0")
+def _packet(chunk: bytes) -> bytes | None:
+    """Take the XMP packet out of an iTXt chunk: keyword, coding, language, title, text."""
+    coding, rest = chunk[len(_XMP) : len(_XMP) + 2], chunk[len(_XMP) + 2 :]
+    _, _, text = rest.partition(b"\0")[2].partition(b"\0")
+    return _inflated(text) if coding[:1] == b"\1" else text or None
+
+
+def _inflated(packed: bytes) -> bytes | None:
+    """Unpack a profile or packet; a broken or absurdly large one counts as none."""
     try:
         unpacker = zlib.decompressobj()
-        profile = unpacker.decompress(packed[1:], _MAX_PROFILE)
+        unpacked = unpacker.decompress(packed, _MAX_UNPACKED)
     except zlib.error:
         return None
-    return profile if unpacker.eof else None
+    return unpacked if unpacker.eof else None

@@ -62,9 +62,9 @@ def test_a_colour_net_sees_a_grey_picture_in_three_equal_channels(make_model):
 
 
 def test_metadata_goes_through(make_model):
-    image = picture(icc=b"icc", exif=b"exif")
+    image = picture(icc=b"icc", exif=b"exif", xmp=b"xmp")
     restored, _ = run(Restorer(make_model(invert)), image)
-    assert (restored.icc, restored.exif) == (b"icc", b"exif")
+    assert (restored.icc, restored.exif, restored.xmp) == (b"icc", b"exif", b"xmp")
     np.testing.assert_array_equal(restored.pixels, 255 - image.pixels)
 
 
