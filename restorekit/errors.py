@@ -8,6 +8,7 @@
     │   ├── UnknownNetError        no backend fits the state dict
     │   └── UnsafePickleError      the file asks to run code
     ├── DataError                  pairs or data sets that do not fit together
+    │   └── UndefinedMetricError   a metric that is not defined for a picture
     ├── TrainingError              a run that cannot start or go on
     └── MissingExtraError          an optional dependency is not installed
 
@@ -60,6 +61,10 @@ class UnsafePickleError(CheckpointError):
 
 class DataError(RestorekitError):
     """Pairs or data sets that are missing, empty or do not fit together."""
+
+
+class UndefinedMetricError(DataError):
+    """A metric that is not defined for a picture, such as one smaller than its window."""
 
 
 class TrainingError(RestorekitError):

@@ -125,4 +125,5 @@ def _result(entry: Mapping[str, Any]) -> PairResult:
         seconds=float(entry["seconds"]),
         peak_bytes=int(entry["peak_bytes"]),
         groups=tuple(entry["groups"]),
+        undefined=tuple(entry.get("undefined", ())),
     )

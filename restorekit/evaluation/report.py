@@ -82,6 +82,7 @@ def _result(evaluation: Evaluation) -> dict[str, object]:
                 "seconds": pair.seconds,
                 "peak_bytes": pair.peak_bytes or None,
                 "groups": pair.groups,
+                "undefined": pair.undefined,
             }
             for pair in evaluation.pairs
         ],
@@ -231,9 +232,9 @@ def write_report(
 def measured_in(report: Path, model: str) -> list[Measured]:
     """Read the means of a model off a JSON report, as a checkpoint's card has them.
 
-    A metric without a finite mean is left out. Reports of version 0.1, which were about one set,
-    are read too. Raises UsageError when the file is no such report, measures a part of a set or
-    does not measure the model.
+    A metric without a finite mean, or without a value of each picture, is left out. Reports of
+    version 0.1, which were about one set, are read too. Raises UsageError when the file is no such
+    report, measures a part of a set or does not measure the model.
     """
     try:
         content = json.loads(report.read_text(encoding="utf-8"))
@@ -258,7 +259,14 @@ def _measured(report: Path, content: Mapping[str, Any], row: Mapping[str, Any]) 
             f"{report}: only {row['pairs']} of {total} pairs of {name} were measured, and a card "
             "is about whole sets; evaluate the whole set"
         )
-    finite = {key: round(v, 4) for key, v in values.items() if isinstance(v, int | float)}
+    partial = {
+        key for p in row.get("pictures", ()) for key, v in p["restored"].items() if v is None
+    }
+    finite = {
+        key: round(value, 4)
+        for key, value in values.items()
+        if isinstance(value, int | float) and key not in partial
+    }
     if not finite:
         raise UsageError(f"{report}: no metric has a finite mean on {name}; a card needs one")
     return Measured(dataset=name, protocol=row["protocol"], values=finite)

@@ -1,5 +1,6 @@
 """Measure one model on the pairs of one set in one protocol."""
 
+import errno
 import logging
 import math
 import statistics
@@ -16,7 +17,7 @@ from restorekit.data.pairs import Pair, read_pair
 from restorekit.degradations.base import to_picture, to_samples
 from restorekit.degradations.recipe import Recipe
 from restorekit.degradations.sampling import FILTERS, resize
-from restorekit.errors import RestorekitError, UndefinedMetricError
+from restorekit.errors import DataError, PictureError, RestorekitError, UndefinedMetricError
 from restorekit.evaluation.samples import degrade_sample
 from restorekit.events import Event, FileFailed, Finished, PairMeasured, Started, Warned
 from restorekit.media.image import write_image
@@ -30,6 +31,8 @@ CPU = torch.device("cpu")
 COLOURS = 3
 _SWITCH, _RESET_PEAK = Path("/proc/self/clear_refs"), "5"
 """Linux: what is written where to restart the count of the largest resident memory."""
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+"""Why one picture cannot be saved, when no other can either."""
 _log = logging.getLogger(__name__)
 
 
@@ -174,7 +177,8 @@ def measure_pairs(
 ) -> Generator[Event, None, tuple[list[PairResult], list[FileFailed]]]:
     """Measure the pairs that are not known yet; return results in the pairs' order and failures.
 
-    A pair that cannot be measured is reported and left out.
+    A pair that cannot be measured is reported and left out. Raises DataError where no restored
+    picture can be saved any more, as on a full disk.
     """
     found = {pair.name: result for pair in pairs if (result := plan.known(pair)) is not None}
     yield Started(what, len(pairs), len(found))
@@ -187,6 +191,7 @@ def measure_pairs(
         try:
             result = _measure_pair(pair, plan)
         except Exception as error:
+            _require_room(error, f"{len(results)} of {len(pairs)} pictures of {what}")
             _log.debug("%s failed", pair.degraded, exc_info=True)
             failed.append(FileFailed(pair.degraded, _explain(error)))
             yield failed[-1]
@@ -199,6 +204,15 @@ def measure_pairs(
     done = len(results) - len(found)
     yield Finished(done, len(found), len(failed), time.perf_counter() - begun)
     return [results[pair.name] for pair in pairs if pair.name in results], failed
+
+
+def _require_room(error: Exception, done: str) -> None:
+    cause = error.__cause__
+    if isinstance(error, PictureError) and isinstance(cause, OSError) and cause.errno in _FULL:
+        raise DataError(
+            f"{str(error).partition(';')[0]}, nor could what comes after it; {done} are saved: "
+            "make room, then go on with --resume, or choose another folder with --save"
+        ) from error
 
 
 def open_pair(

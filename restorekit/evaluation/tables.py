@@ -118,13 +118,19 @@ def overview(evaluations: Sequence[Evaluation]) -> Table | None:
 def _cell(evaluation: Evaluation, full: Evaluation) -> str:
     """The mean, and where others were measured on more pictures, on how many it is."""
     metric = chosen_metrics(evaluation)[0]
-    value, count = shown(evaluation.mean(metric.name), metric), len(evaluation.pairs)
-    return value if count == len(full.pairs) else f"{value} ({count} of {len(full.pairs)})"
+    return _mean_cell(evaluation.values(metric.name), metric, len(full.pairs))
 
 
 def _degraded_cell(evaluation: Evaluation) -> str:
     metric = chosen_metrics(evaluation)[0]
-    return shown(evaluation.degraded_mean(metric.name), metric)
+    return _mean_cell(evaluation.degraded_values(metric.name), metric)
+
+
+def _mean_cell(values: Sequence[float], metric: Metric, total: int | None = None) -> str:
+    """The mean, and of how many of the pictures it is where it is not of all of them."""
+    count, total = sum(not math.isnan(value) for value in values), total or len(values)
+    cell = shown(mean(values), metric)
+    return f"{cell} ({count} of {total})" if 0 < count < total else cell
 
 
 def group_table(evaluations: Sequence[Evaluation]) -> Table | None:
@@ -153,13 +159,13 @@ def _group_rows(
     full = fullest(evaluations)
     protocol = full.protocol.id
     pairs = [pair for pair in full.pairs if group in pair.groups]
-    before = [shown(mean(p.degraded.get(m.name, math.nan) for p in pairs), m) for m in metrics]
+    before = [_mean_cell([p.degraded.get(m.name, math.nan) for p in pairs], m) for m in metrics]
     if full.has_degraded:
         yield DEGRADED, protocol, str(len(pairs)), *before
     for each in evaluations:
         if each.model != DEGRADED:
             pairs = [pair for pair in each.pairs if group in pair.groups]
-            after = [shown(mean(p.restored[m.name] for p in pairs), m) for m in metrics]
+            after = [_mean_cell([p.restored[m.name] for p in pairs], m) for m in metrics]
             yield each.model, protocol, str(len(pairs)), *after
 
 
@@ -250,6 +256,8 @@ def _difference(evaluation: Evaluation, number: Published | None) -> str:
     if number is None or number.protocol != evaluation.protocol.id or not evaluation.is_complete:
         return NOTHING
     metric = METRICS[number.metric]
+    if any(map(math.isnan, evaluation.values(metric.name))):
+        return NOTHING
     return shown(evaluation.mean(metric.name) - number.value, metric, signed=True)
 
 
@@ -281,7 +289,7 @@ def _place(evaluation: Evaluation) -> tuple[str, str, str]:
 
 
 def _with_interval(values: Sequence[float], metric: Metric) -> tuple[str, str]:
-    return shown(mean(values), metric), shown_interval(bootstrap_interval(values), metric)
+    return _mean_cell(values, metric), shown_interval(bootstrap_interval(values), metric)
 
 
 def shown_interval(interval: Interval | None, metric: Metric, *, signed: bool = False) -> str:
@@ -315,7 +323,19 @@ def _caption(evaluation: Evaluation) -> str:
         f"{_title(evaluation)}; protocol {protocol.id}: {protocol.description} "
         f"({protocol.source}). Means over pictures{similarity}. Intervals: percentile bootstrap of "
         f"the mean, {RESAMPLES} resamples, seed {SEED}. Peak memory: on a CPU that of the whole "
-        f"process.{_reasons(protocol)}"
+        f"process.{_reasons(protocol)}{_undefined(evaluation)}"
+    )
+
+
+def _undefined(evaluation: Evaluation) -> str:
+    """Say of how many pictures a metric is missing, and why of the first."""
+    lacking = [pair for pair in evaluation.pairs if pair.undefined]
+    if not lacking:
+        return ""
+    first = f"{lacking[0].name} ({'; '.join(lacking[0].undefined)})"
+    return (
+        f" Metrics that are not defined for a picture are means of the others: "
+        f"{len(lacking)} of {len(evaluation.pairs)} pictures lack one, first {first}."
     )
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from restorekit.errors import DataError, UnknownNameError
+from restorekit.errors import DataError, UndefinedMetricError, UnknownNameError
 from restorekit.ops.color import luma
 
 LUMINANCE_CONSTANT = 0.01**2
@@ -267,9 +267,9 @@ def require_comparable(restored: Tensor, reference: Tensor) -> None:
 
 
 def require_side(x: Tensor, side: int, metric: str) -> None:
-    """Raise DataError for pictures with fewer than `side` pixels on a side."""
+    """Raise UndefinedMetricError for pictures with fewer than `side` pixels on a side."""
     if min(x.shape[2:]) < side:
-        raise DataError(
+        raise UndefinedMetricError(
             f"{metric} needs at least {side} pixels on each side, "
             f"got {x.shape[3]}x{x.shape[2]}; choose another metric"
         )

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from restorekit.errors import CheckpointError, DataError, MissingExtraError
+from restorekit.errors import CheckpointError, DataError, MissingExtraError, UndefinedMetricError
 from restorekit.files import atomic_path
 from restorekit.metrics.full_reference import gaussian_taps, local_mean, require_side
 from restorekit.metrics.weights import NIQE
@@ -90,7 +90,7 @@ def _distance(features: Tensor, model: NiqeModel) -> Tensor:
     center = features.nanmean(0)
     features = features[features.isfinite().all(1)]
     if len(features) < FEWEST:
-        raise DataError(f"NIQE needs at least {FEWEST} blocks of {BLOCK}x{BLOCK} pixels")
+        raise UndefinedMetricError(f"NIQE needs at least {FEWEST} blocks of {BLOCK}x{BLOCK} pixels")
     apart = center - model.mean
     inverse = torch.linalg.pinv((features.T.cov() + model.covariance) / 2)
     return (apart @ inverse @ apart).sqrt()

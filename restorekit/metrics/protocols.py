@@ -8,7 +8,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from restorekit.errors import DataError, UnknownNameError, UsageError
+from restorekit.errors import DataError, UndefinedMetricError, UnknownNameError, UsageError
 from restorekit.metrics.alignment import align
 from restorekit.metrics.color import delta_e
 from restorekit.metrics.full_reference import edge_psnr, mae, ms_ssim, psnr, ssim
@@ -180,11 +180,23 @@ def measure(restored: Tensor, reference: Tensor, protocol: Protocol) -> dict[str
 
     nan stands for a metric that is not available here or not defined for this picture.
     """
+    return measure_or_say(restored, reference, protocol)[0]
+
+
+def measure_or_say(
+    restored: Tensor, reference: Tensor, protocol: Protocol
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Compute metrics as `measure` does, and say why some are not defined for this picture."""
     comparison, lacking = compare(restored, reference, protocol), unavailable(protocol)
-    return {
-        name: math.nan if name in lacking else METRICS[name].compute(comparison).item()
-        for name in protocol.metrics
-    }
+    values, reasons = dict.fromkeys(protocol.metrics, math.nan), []
+    for name in protocol.metrics:
+        if name in lacking:
+            continue
+        try:
+            values[name] = METRICS[name].compute(comparison).item()
+        except UndefinedMetricError as error:
+            reasons.append(str(error))
+    return values, tuple(reasons)
 
 
 def compare(restored: Tensor, reference: Tensor, protocol: Protocol) -> Comparison:

@@ -196,7 +196,6 @@ def test_reports_of_one_set_by_version_0_1_are_read(tmp_path):
     assert measured_in(path, "a")[0].values == {"psnr": 31.5}
 
 
-@pytest.mark.parametrize("content", ["[]", "no json", '{"sets": [1]}'])
 def test_a_mean_of_a_part_of_the_pictures_is_not_for_a_card(evaluations, tmp_path):
     first, second = evaluations[0].pairs
     small = replace(second, restored=second.restored | {"ssim": math.nan}, undefined=("small",))
@@ -206,6 +205,7 @@ def test_a_mean_of_a_part_of_the_pictures_is_not_for_a_card(evaluations, tmp_pat
     assert [picture["undefined"] for picture in told["pictures"]] == [[], ["small"]]
 
 
+@pytest.mark.parametrize("content", ["[]", "no json", '{"sets": [1]}'])
 def test_other_files_are_no_reports(tmp_path, content):
     (tmp_path / "r.json").write_text(content)
     with pytest.raises(UsageError, match="not a report of eval"):

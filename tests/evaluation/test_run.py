@@ -1,4 +1,6 @@
+import errno
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import torch
 from torch import Tensor
 
 from restorekit.data.pairs import Pair, find_pairs
-from restorekit.errors import PictureError
+from restorekit.errors import DataError, PictureError
 from restorekit.evaluation import run
 from restorekit.evaluation.run import Evaluation, PairResult, Plan, measure_pairs
 from restorekit.events import FileFailed, Finished, PairMeasured, Started, Warned
@@ -229,6 +231,49 @@ def test_a_restored_picture_of_another_size_fails(folder):
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux only")
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(errno.ENOSPC, "No space left on device"), (errno.EACCES, "Permission denied")],
+)
+def test_a_full_disk_ends_the_evaluation(folder, tmp_path, monkeypatch, number, said):
+    restored, written = [], []
+    write = Path.write_bytes
+
+    def write_two(path, data):
+        written.append(path)
+        if len(written) > 2:
+            write(path, data[:20])
+            raise OSError(number, os.strerror(number))
+        return write(path, data)
+
+    def restore(picture):
+        restored.append(picture)
+        return picture
+
+    for name in ("4", "5"):
+        for kind in ("input", "target"):
+            (folder / kind / f"{name}.png").write_bytes((folder / kind / "1.png").read_bytes())
+    monkeypatch.setattr(Path, "write_bytes", write_two)
+    kept = []
+    plan = Plan(
+        restore, get_protocol("rgb"), save_dir=tmp_path / "saved", keep=lambda p, _: kept.append(p)
+    )
+    with pytest.raises(DataError, match=rf"3\.png cannot be written \({said}\).*--resume") as error:
+        list(measure_pairs(find_pairs(folder), plan, "m on d"))
+    assert "2 of 5 pictures of m on d are saved" in str(error.value)
+    assert len(restored) == 3
+    assert [pair.name for pair in kept] == ["1", "2"]
+    assert sorted(path.name for path in (tmp_path / "saved").iterdir()) == ["1.png", "2.png"]
+
+
+def test_a_name_that_cannot_be_saved_is_the_failure_of_that_picture(folder, tmp_path):
+    saved = tmp_path / "saved"
+    (saved / "2.png").mkdir(parents=True)
+    _, result = evaluate(find_pairs(folder), brighten(0), save_dir=saved)
+    assert [failure.source.stem for failure in result.failed] == ["2"]
+    assert sorted(path.name for path in saved.iterdir()) == ["1.png", "2.png", "3.png"]
+
+
 def test_peak_memory_is_that_of_each_restoration(folder):
     sizes = iter((1, 300, 1))
 
