@@ -227,7 +227,8 @@ class Dataset:
             return f"{data_root}: no such folder; name the one that holds {self.name}"
         return (
             f"{self.name} is not in {data_root}: looked for {', '.join(folders)}; name the folder "
-            "that holds it with --data-root, or give eval the folder itself as --dataset"
+            "that holds it (--data-root DIR; train: --set data.data_root=DIR), or give the pairs "
+            "themselves (--dataset DIR; train: --set data.pairs=DIR)"
             f"{_hint(data_root, folders)}"
         )
 
@@ -248,7 +249,7 @@ def _hint(data_root: Path, folders: Sequence[str]) -> str:
     with suppress(OSError):  # of a folder that cannot be listed nothing is known
         for place in (data_root.resolve().parent, *sorted(data_root.iterdir())):
             if any(_bases(place, folders)):
-                return f"; did you mean --data-root {place}?"
+                return f"; did you mean the data root {place}?"
     return ""
 
 

@@ -100,8 +100,9 @@ class Matching:
     def required(self) -> list[Pair]:
         """Return the pairs in natural order; DataError that names what is left over."""
         if not self.complete:
+            found = "1 pair" if len(self.pairs) == 1 else f"{len(self.pairs)} pairs"
             raise DataError(
-                f"{len(self.pairs)} pairs by the rule '{self.rule}', which fits best, but "
+                f"{found} by the rule '{self.rule}', which fits best, but "
                 f"{summed_up(self.findings) or 'no pictures at all'}; "
                 "nothing was computed: add or move them"
             )

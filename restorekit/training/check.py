@@ -134,7 +134,8 @@ def _open_all(data: DataRecipe) -> Generator[Event, None, tuple[Split, ...]]:
     for finding in left_over:
         yield FileFailed(finding.path, f"{finding.problem}: {finding.path}")
     if left_over:
-        raise DataError(f"{data.pairs}: {len(left_over)} files of no use; each is named above")
+        files = "1 file" if len(left_over) == 1 else f"{len(left_over)} files"
+        raise DataError(f"{data.pairs}: {files} of no use; each is named above")
     train, held_out = find_pictures(data)
     yield Started("open pictures", len(train) + len(held_out))
     patch = max([data.patch, *(s.patch for s in data.stages)]) if data.small == "refuse" else 1

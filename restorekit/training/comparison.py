@@ -123,11 +123,13 @@ def _range(each: Comparison, digits: int) -> str:
 
 def _notes(study: StudyRecipe, found: Sequence[Comparison]) -> list[str]:
     fixed = label(study.fixed) or "nothing but what the recipe says"
+    trials = f"{study.budget} trial{'' if study.budget == 1 else 's'}"
+    over = f"the mean and the standard deviation over {study.seeds} further seeds"
     return [
         f"scientific: {', '.join(study.scientific)}; nuisance, tuned for each row by "
-        f"{study.budget} trials: {', '.join(study.nuisance) or 'none'}; fixed: {fixed}",
-        f"the first number is the mean and the standard deviation over {study.seeds} further seeds "
-        "of each row's best settings; the best trial was picked and owes a part to luck",
+        f"{trials}: {', '.join(study.nuisance) or 'none'}; fixed: {fixed}",
+        f"the first number is {'that of 1 further seed' if study.seeds == 1 else over} of each "
+        "row's best settings; the best trial was picked and owes a part to luck",
         _verdict(study, found),
         *(
             f"{label(each.arm.scientific)}: the best {', '.join(each.at_edge)} lies at the end "

@@ -248,8 +248,9 @@ def _random_crop(
 
 def _split(items: Sequence[Item], data: DataRecipe) -> tuple[Sequence[Item], Sequence[Item]]:
     if len(items) <= data.hold_out:
+        found = "1 picture is" if len(items) == 1 else f"{len(items)} pictures are"
         raise DataError(
-            f"{len(items)} pictures are too few: {data.hold_out} are held out for validation "
+            f"{found} too few: {data.hold_out} are held out for validation "
             "(data.hold_out) and at least one has to be left to train on"
         )
     return items[: -data.hold_out], items[-data.hold_out :]

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 from pydantic import Field, ValidationError, model_validator
 
 from restorekit.errors import UsageError
+from restorekit.training.complaints import first_complaint
 from restorekit.training.config import (
     Section,
     TrainingRecipe,
     apply_override,
-    first_complaint,
     parse_recipe,
     read_recipe,
 )
@@ -154,9 +154,16 @@ def recipe_of(study: StudyRecipe, values: Mapping[str, object], name: str) -> Tr
     return parse_recipe({**content, "name": name}, f"study {study.name}, {where}")
 
 
-def check_keys(study: StudyRecipe) -> None:
-    """Raise UsageError for a key or a value that the recipe does not take, before any run."""
-    for corner in (0, -1):
-        tuned = {key: searched.corners[corner] for key, searched in study.nuisance.items()}
-        for arm in study.arms():
-            recipe_of(study, arm | tuned, study.name)
+def check_keys(study: StudyRecipe) -> list[TrainingRecipe]:
+    """Make recipes in which each value, and each end of a range, occurs with each arm.
+
+    Raises UsageError for a key or a value that the recipe does not take, before any run.
+    """
+    corners = {key: searched.corners for key, searched in study.nuisance.items()}
+    most = max(map(len, corners.values()), default=1)
+    return [
+        recipe_of(study, arm | {k: all_of[i % len(all_of)] for k, all_of in corners.items()}, name)
+        for name in [study.name]
+        for arm in study.arms()
+        for i in range(most)
+    ]

@@ -66,7 +66,8 @@ def misfits(net: nn.Module, state: Mapping[str, Tensor]) -> str:
         if key not in own or key not in state or own[key].shape != state[key].shape
     ]
     more = ", ..." if len(unlike) > SHOWN else ""
-    return f"{len(unlike)} tensors differ: {', '.join(unlike[:SHOWN])}{more}" if unlike else ""
+    count = "1 tensor differs" if len(unlike) == 1 else f"{len(unlike)} tensors differ"
+    return f"{count}: {', '.join(unlike[:SHOWN])}{more}" if unlike else ""
 
 
 def _difference(own: Tensor, given: Tensor | None) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from restorekit.backends.model import build_net
 from restorekit.errors import MissingExtraError, TrainingError, UsageError
 from restorekit.events import Event, Finished, Started, TrialDone
 from restorekit.files import atomic_path
@@ -20,6 +21,7 @@ from restorekit.training.config import TrainingRecipe
 from restorekit.training.loop import BAD_BATCH, STATE, make_folder, run_training
 from restorekit.training.runs import read_run
 from restorekit.training.sinks import LOG, logged
+from restorekit.training.sources import find_pictures
 from restorekit.training.study import StudyRecipe, Values, check_keys, label, recipe_of
 
 if TYPE_CHECKING:
@@ -76,10 +78,11 @@ def run_study(
     """Run what is still to be run of a study; the arms are the generator's value.
 
     Closing the generator saves the present run; the next call goes on with it. Raises UsageError
-    for wrong keys and for the folder of another study, MissingExtraError without Optuna.
+    for wrong keys and for the folder of another study, MissingExtraError without Optuna, and what
+    a run raises for a net that cannot be built or pictures that are not there.
     """
     begun = time.perf_counter()
-    check_keys(study)
+    _check_runs(study)
     bench = Bench(study, folder, device, _storage(study, folder))
     arms = study.arms()
     per_arm = study.budget + study.seeds
@@ -92,6 +95,15 @@ def run_study(
     diverged = sum(value is None for arm in found for _, value in arm.trials)
     yield Finished(per_arm * len(arms) - done, 0, diverged, time.perf_counter() - begun)
     return found
+
+
+def _check_runs(study: StudyRecipe) -> None:
+    """Build every net and look for all pictures once, before anything is written."""
+    recipes = check_keys(study)
+    for net in {recipe.net.model_dump_json(): recipe.net for recipe in recipes}.values():
+        build_net(net.backend, **net.config)
+    for data in {recipe.data.model_dump_json(): recipe.data for recipe in recipes}.values():
+        find_pictures(data)
 
 
 def _storage(study: StudyRecipe, folder: Path) -> "BaseStorage":

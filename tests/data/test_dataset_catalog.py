@@ -286,10 +286,13 @@ def test_a_layout_that_is_not_known_is_paired_by_name(tmp_path):
 
 def test_a_wrong_root_is_told_where_the_set_is(tmp_path):
     plant(tmp_path / "sets" / "HIDE", "input/1.png", "target/1.png")
-    with pytest.raises(DataError, match=rf"did you mean --data-root {tmp_path}/sets\?"):
+    with pytest.raises(DataError, match=rf"did you mean the data root {tmp_path}/sets\?"):
         DATASETS["HIDE"].pairs(tmp_path)
     (tmp_path / "sets" / "other").mkdir()
-    with pytest.raises(DataError, match=rf"did you mean --data-root {tmp_path}/sets\?"):
+    with pytest.raises(DataError, match=rf"did you mean the data root {tmp_path}/sets\?"):
+        DATASETS["HIDE"].pairs(tmp_path / "sets" / "other")
+    both = r"--data-root DIR; train: --set data\.data_root=DIR\).*--set data\.pairs=DIR"
+    with pytest.raises(DataError, match=both):
         DATASETS["HIDE"].pairs(tmp_path / "sets" / "other")
     with pytest.raises(DataError, match="nowhere: no such folder; name the one that holds HIDE"):
         DATASETS["HIDE"].pairs(tmp_path / "nowhere")

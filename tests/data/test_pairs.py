@@ -120,6 +120,12 @@ def test_other_files_are_no_pictures(tmp_path):
     assert len(find_pairs(tmp_path)) == 1
 
 
+def test_one_pair_is_counted_in_the_singular(tmp_path):
+    put(*(tmp_path / "input" / f"{k}.png" for k in range(2)), tmp_path / "target" / "1.png")
+    with pytest.raises(DataError, match=r"^1 pair by the rule 'same name'"):
+        find_pairs(tmp_path)
+
+
 def test_unpaired_files_are_named_on_both_sides(tmp_path):
     put(*(tmp_path / "input" / f"{k}.png" for k in range(9)))
     put(*(tmp_path / "target" / f"{k}.png" for k in (0, 1, 20)))

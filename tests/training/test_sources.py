@@ -136,6 +136,13 @@ def test_too_few_pictures_are_refused(recipe):
         open_source(changed(recipe, hold_out=5))
 
 
+def test_one_picture_is_counted_in_the_singular(recipe, photos):
+    for path in sorted(photos.iterdir())[1:]:
+        path.unlink()
+    with pytest.raises(DataError, match="1 picture is too few"):
+        open_source(changed(recipe, hold_out=1))
+
+
 def test_a_picture_smaller_than_the_largest_patch_is_named(recipe, photos):
     PillowImage.fromarray(np.zeros((10, 44, 3), np.uint8)).save(photos / "0.png")
     with pytest.raises(DataError, match=r"0\.png: 44x10 is smaller than the 16-pixel patch"):

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from restorekit import api
-from restorekit.errors import MissingExtraError, UsageError
+from restorekit.errors import MissingExtraError, RestorekitError, UsageError
 from restorekit.events import Event, Finished, TrialDone
 from restorekit.training.comparison import as_markdown, at_edge, compare, write_comparison
 from restorekit.training.study import Range, StudyRecipe, check_keys, label, load_study
@@ -158,6 +158,35 @@ def test_a_key_that_the_recipe_does_not_have_is_found_before_any_run(study):
         check_keys(changed(study, nuisance={"optim.lr": {"choices": [1e-3, -1]}}))
 
 
+def test_a_value_in_the_middle_of_a_list_is_looked_at_too(study):
+    for choices in ([1e-3, -1, 1e-2], [1e-3, 1e-2, 0], [0, 1e-3]):
+        with pytest.raises(UsageError, match=r"optim\.lr"):
+            check_keys(changed(study, nuisance={"optim.lr": {"choices": choices}}))
+    tried = check_keys(changed(study, nuisance={"optim.lr": {"choices": [1e-3, 2e-3, 1e-2]}}))
+    found = {(recipe.net.config["blocks"], recipe.optim.lr) for recipe in tried}
+    assert found == {(blocks, lr) for blocks in (1, 2) for lr in (1e-3, 2e-3, 1e-2)}
+
+
+@pytest.mark.parametrize(
+    ("scientific", "said"),
+    [
+        ({"net.config.blocks": [1, 2], "net.backend": ["drunet", "drunett"]}, "drunett"),
+        ({"net.config.blocks": [1, "many"]}, "many"),
+        ({"net.config.bocks": [1, 2]}, "bocks"),
+        ({"data.photos": ["nowhere"]}, "nowhere"),
+        ({"optim.lr": [1e-3, -1.0]}, "greater than 0"),
+    ],
+)
+def test_a_value_that_no_run_can_have_is_found_before_anything_is_written(
+    study, tmp_path, scientific, said
+):
+    pytest.importorskip("optuna")
+    wrong = changed(study, scientific=scientific, nuisance={})
+    with pytest.raises(RestorekitError, match=said):
+        run(wrong, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_ranges_know_their_corners_and_edges():
     log = Range(low=1e-4, high=1e-2, log=True)
     assert log.corners == (1e-4, 1e-2)
@@ -188,6 +217,18 @@ def test_the_report_ranks_by_the_repeated_runs_and_says_what_to_doubt(study, tmp
         study, compare(study, [Arm(a.scientific, a.trials, a.repeated[:1]) for a in (lucky, good)])
     )
     assert "nothing to compare" in as_markdown(study, compare(study, [lucky]))
+
+
+@pytest.mark.parametrize(
+    ("seeds", "trials", "said"),
+    [
+        (1, 1, ("tuned for each row by 1 trial:", "is that of 1 further seed of each row's best")),
+        (3, 2, ("by 2 trials:", "the standard deviation over 3 further seeds of each row's best")),
+    ],
+)
+def test_the_report_counts_in_the_singular_and_in_the_plural(study, seeds, trials, said):
+    text = as_markdown(changed(study, seeds=seeds, trials=trials), [])
+    assert all(words in text for words in said)
 
 
 def test_labels_are_short():
