@@ -40,10 +40,11 @@ def identity(shift=0.0, task=Task.DENOISE):
 
 
 @pytest.mark.parametrize("path", hub.embedded(), ids=lambda path: path.stem)
-def test_every_embedded_model_behaves(behaviour, photos, path):
+def test_every_embedded_model_behaves_as_known(behaviour, photos, path):
     model = load_model(path, device="cpu")
     found = behaviour.behaviour_of(model, photos, behaviour.pairs_of(model))
-    assert not found.faults, found
+    # A fault that is gone has to leave the list, too.
+    assert found.faults == behaviour.KNOWN_FAULTS.get(path.stem, []), found
 
 
 def test_a_model_that_returns_its_input_has_no_faults(behaviour, photos):
