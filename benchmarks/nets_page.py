@@ -1,9 +1,10 @@
 """Make docs/nets.md: what each net is, what papers say that it reaches, and what it costs here.
 
-    python benchmarks/nets_page.py [--measured nets.json] [-o docs/nets.md]
+    python benchmarks/nets_page.py [--measured nets.json] [--tiles tiles.json] [-o docs/nets.md]
 
 Quality is that of `restorekit/evaluation/published.toml`; parameters and multiply-accumulates are
-those of `restorekit models show`; seconds are those that `nets.py --save` has measured.
+those of `restorekit models show`; seconds are those that `nets.py --save` has measured, and what
+tiles change is what `tiles.py --save` has.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from nets import MEASURED, ROWS, Row
+from tiles import MEASURED as TILED
 
 from restorekit.backends.base import Backend
 from restorekit.backends.card import Card
@@ -62,23 +64,36 @@ MACHINE = """seconds of CPU for a megapixel of the input, by
   **bytes/px** is what a run takes in memory for each pixel, beside the
   weights."""
 
+TILES = """What tiles change in a crop of a real picture, with the overlap that restorekit uses by
+itself: `python benchmarks/tiles.py --save benchmarks/tiles.json`. **share** is the difference from
+the whole run as a part of what the net does to the picture (against bicubic interpolation where it
+enlarges), both root mean square; **change** and **largest** are in levels of 255. Nets that look at
+the whole picture take their means over windows on both sides, or over a tile where it is smaller
+than a window. The weights are random: these nets
+hardly feel what is far away, so the shares of deep nets probably understate those of trained ones,
+and most change pictures far more than trained ones do, which exaggerates **largest**.
+"""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--measured", type=Path, default=MEASURED)
     parser.add_argument("-o", "--output", type=Path, default=PAGE)
+    parser.add_argument("--tiles", type=Path, default=TILED)
     options = parser.parse_args()
-    options.output.write_text(page(json.loads(options.measured.read_text())), encoding="utf-8")
+    found = [json.loads(path.read_text()) for path in (options.measured, options.tiles)]
+    options.output.write_text(page(*found), encoding="utf-8")
 
 
-def page(measured: list[dict]) -> str:
-    """Write the page from the results that `nets.py --save` keeps."""
+def page(measured: list[dict], tiled: list[dict]) -> str:
+    """Write the page from the results that `nets.py --save` and `tiles.py --save` keep."""
     ours = {result["net"]: result for result in measured if result["side"] == "net"}
     sizes = " and ".join(sorted({result["size"] for result in ours.values()}))
     threads = " or ".join(sorted({str(result["threads"]) for result in ours.values()}))
     text = [HEAD.format(measured=MACHINE.format(threads=threads, sizes=sizes))]
     text += ["## What nets reach and what they cost\n", *by_task(ours)]
     text += ["\n## What nets are\n", *by_net(ours)]
+    text += ["\n## Tiles against whole\n", TILES, *tiles_against_whole(tiled)]
     text += ["\n## Where the published numbers were read\n", *sources()]
     text += ["\n## Against the literal formulas\n", *against_formulas(measured)]
     return "\n".join(text) + "\n"
@@ -164,6 +179,29 @@ def field_of(row: Row) -> str:
     if math.isnan(side):
         return "not measurable"
     return "whole picture" if math.isinf(side) else f"{side:g}"
+
+
+def tiles_against_whole(tiled: list[dict]) -> Iterator[str]:
+    yield "| net | picture | tiles | overlap | change | share | largest |"
+    yield "|---|---:|---:|---:|---:|---:|---:|"
+    found = {result["net"]: result for result in tiled}
+    for row in ROWS:
+        if row.name not in found:
+            yield f"| {row.name} | not measured | | | | | |"
+            continue
+        result = found[row.name]
+        yield (
+            f"| {row.name} | {result['size']}x{result['size']} | {result['tile']} "
+            f"| {result['overlap']} | {result['change']:.1f} | {small(result['share'])} "
+            f"| {small(result['largest'])} |"
+        )
+
+
+def small(value: float) -> str:
+    """Write what matters by its size: 0.21, 3e-05, or 0 where nothing differs at all."""
+    if value == 0:
+        return "0"
+    return f"{value:.2g}" if value >= 0.01 else f"{value:.0e}"
 
 
 def against_formulas(measured: list[dict]) -> Iterator[str]:

@@ -54,7 +54,8 @@ def test_the_page_puts_published_and_measured_numbers_together(scripts, monkeypa
         result("MIMO-UNet+", "literal"),
         result("MIMO-UNet+", "net"),
     ]
-    text = page.page(measured)
+    tiles = {"size": 448, "tile": 256, "overlap": 64, "change": 36.7}
+    text = page.page(measured, [{"net": "DnCNN", **tiles, "share": 5.7e-6, "largest": 0.12}])
     page.profiles.cache_clear()
     page.parameters.cache_clear()
     (published,) = (
@@ -67,6 +68,8 @@ def test_the_page_puts_published_and_measured_numbers_together(scripts, monkeypa
     assert line.endswith("| 0.67 M | 667 | 100.0 |")
     assert "| deblur | NAFNet-64 |" in text
     assert "not measured" in text
+    assert "| DnCNN | 448x448 | 256 | 64 | 36.7 | 6e-06 | 0.12 |" in text
+    assert "| NAFNet-64 | not measured |" in text
     assert "| NAFNet-64 | `nafnet` width=64 | whole picture |" in text
     assert "| MIMO-UNet+ | 64x64 | literal | 0.41 |" in text
     assert "| DnCNN | 64x64 | the net is the formula | 0.41 |" in text
