@@ -43,6 +43,11 @@ def export_onnx(model: Model, path: Path) -> Exported:
     """
     if path.suffix != SUFFIX:
         raise UsageError(f"{path}: an exported model is an {SUFFIX} file; name it so")
+    if model.backend.capabilities.overview:
+        raise UsageError(
+            f"{model.card.name}: {model.backend.name} looks at a reduced copy of the whole "
+            "picture, and a graph of tiles has none; use it with torch"
+        )
     if not any(True for _ in model.net.parameters()):
         raise UsageError(f"{model.card.name} has no weights: there is no net to export")
     with atomic_path(path) as temporary:

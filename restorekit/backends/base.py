@@ -38,6 +38,8 @@ class Capabilities:
     """Pixels that neighbouring tiles share, by the reach of the net; None is 32, or half of
     `train_size` with global statistics.
     """
+    overview: bool = False
+    """The net looks at the whole picture made small first; tiles are told what it saw there."""
     hidden_bytes: int = 0
     """Memory for each pixel of the input that is taken beside tensors, where none shows."""
 

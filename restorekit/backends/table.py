@@ -44,6 +44,23 @@ BACKENDS = (
         licence="MIT",
     ),
     Backend(
+        name="transmission",
+        net="restorekit.nets.transmission:TransmissionNet",
+        infer="restorekit.nets.transmission:infer_config",
+        keys=("side", "m_head.weight", "m_tail.weight"),
+        capabilities=Capabilities(
+            global_statistics=True,
+            train_size=384,
+            overlap=0,
+            overview=True,
+            half=True,
+            bfloat16=True,
+        ),
+        tasks=(Task.DEHAZE,),
+        paper="He and Sun, Fast Guided Filter, 2015, with an estimate of transmission that is ours",
+        licence="Apache-2.0",
+    ),
+    Backend(
         name="fsnet",
         net="restorekit.nets.fsnet:FSNet",
         infer="restorekit.nets.fsnet:infer_config",

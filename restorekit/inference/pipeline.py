@@ -19,6 +19,7 @@ from restorekit.backends.model import Model
 from restorekit.errors import UsageError
 from restorekit.events import TileDone, Warned
 from restorekit.inference.memory import Footprint, automatic_tile, measure
+from restorekit.inference.overview import follow_overview
 from restorekit.inference.plan import Box, whole
 from restorekit.inference.tiled import Events, Net, TiledRun, Tiling
 from restorekit.inference.transparency import enlarge, fill_hidden
@@ -119,18 +120,22 @@ class Restorer:
             minimum=able.minimum,
             scale=model.scale,
         )
-        run = TiledRun(self._net(model), read, tiling, model.precision(self.precision))
+        if able.overview:
+            read, net = follow_overview(model, picture, read, self._around)
+        else:
+            net = self._around(_any_channels(model))
+        if self.strength != 1:
+            net = _blended(net, self.strength, model.scale)
+        run = TiledRun(net, read, tiling, model.precision(self.precision))
         yield from run.run(picture, write)
 
-    def _net(self, model: Model) -> Net:
-        net = _any_channels(model)
-        if self.ensemble:
-            net = _ensemble(net)
-        return net if self.strength == 1 else _blended(net, self.strength, model.scale)
+    def _around(self, net: Net) -> Net:
+        return _ensemble(net) if self.ensemble else net
 
     def _tile_for(self, picture: Box) -> int:
         if self.tile != "auto":
             return self.tile
+        able = self.model.backend.capabilities
         height, width = picture.rows.length, picture.columns.length
         if self._fixed:
             return self._window
@@ -141,7 +146,7 @@ class Restorer:
             width,
             self._footprint,
             self.model.device,
-            prefer_whole=self.model.backend.capabilities.global_statistics,
+            prefer_whole=able.global_statistics and not able.overview,
         )
 
     @property
@@ -230,6 +235,7 @@ def _blended(net: Net, strength: float, scale: int) -> Net:
 
     def mixed(x: Tensor, precision: Precision) -> Tensor:
         restored = net(x, precision)
+        x = x[:, : restored.shape[1]]
         large = x if scale == 1 else F.interpolate(x, scale_factor=scale, mode="bicubic")
         return torch.lerp(large.to(restored.device), restored, strength)
 

@@ -24,6 +24,8 @@ CONFIGS = [
     ("drunet", {}),
     ("drunet", {"in_channels": 3, "widths": (4, 6, 8, 10), "blocks": 2, "residual": True}),
     ("drunet", {"in_channels": 1, "out_channels": 1, "widths": (2, 2, 2, 2), "bias": True}),
+    ("transmission", {}),
+    ("transmission", {"widths": (2, 3, 4, 5), "blocks": 1, "side": 64}),
     ("dncnn", {}),
     ("dncnn", {"in_channels": 1, "layers": 17, "norm": True}),
     ("dncnn", {"in_channels": 1, "layers": 7, "norm": True, "bias": False}),

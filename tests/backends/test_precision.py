@@ -31,6 +31,7 @@ FILES = {
     "mimo_unet": "mimo_unet",
 }
 FRESH = {
+    "transmission": {},
     "fdncnn": {},
     "ircnn_set": {"levels": 1},
     "practice": {},

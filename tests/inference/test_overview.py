@@ -1,0 +1,72 @@
+"""Nets that look at the whole picture first: tiles follow it, whatever else is asked for."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from restorekit.inference.overview import _reduced
+from restorekit.inference.pipeline import Restorer
+from restorekit.inference.plan import whole
+from restorekit.nets.transmission import TransmissionNet
+
+
+@pytest.fixture
+def model(make_model):
+    torch.manual_seed(0)
+    net = TransmissionNet(widths=(2, 3, 4, 5), blocks=1, side=32)
+    for weight in net.parameters():
+        nn.init.normal_(weight, std=0.2)
+    return make_model(net, overview=True, global_statistics=True, overlap=0, half=True)
+
+
+@pytest.fixture
+def picture():
+    torch.manual_seed(1)
+    coarse = torch.rand(1, 3, 5, 7)
+    return F.interpolate(coarse, (150, 210), mode="bicubic").clamp(0, 1)
+
+
+def test_tiles_give_what_the_net_gives_of_the_whole(model, picture):
+    whole_picture = model(picture).clamp(0, 1)
+    assert (whole_picture - picture).abs().mean() > 0.02
+    for tile in (0, 48, 100, "auto"):
+        restored = Restorer(model, tile=tile).restore_tensor(picture)
+        assert torch.allclose(restored, whole_picture, atol=1e-5)
+
+
+def test_the_picture_is_made_small_strip_by_strip(picture):
+    read = lambda box: picture[..., *box.slices]  # noqa: E731
+    small = _reduced(whole(150, 210), read, 24, 32)
+    assert torch.allclose(small, F.adaptive_avg_pool2d(picture, (24, 32)), atol=1e-6)
+
+
+def test_a_grey_picture_is_seen_in_three_equal_channels(model, picture):
+    grey = picture[:, :1]
+    restored = Restorer(model, tile=64).restore_tensor(grey)
+    expected = model(grey.expand(-1, 3, -1, -1)).mean(1, keepdim=True).clamp(0, 1)
+    assert torch.allclose(restored, expected, atol=1e-5)
+
+
+def test_strength_mixes_with_the_picture_alone(model, picture):
+    restored = Restorer(model, tile=64, strength=0.25).restore_tensor(picture)
+    mixed = torch.lerp(picture, model(picture), 0.25).clamp(0, 1)
+    assert torch.allclose(restored, mixed, atol=1e-5)
+
+
+def test_an_ensemble_looks_eight_times(model, picture):
+    looks = []
+    seen = model.net.overview
+    model.net.overview = lambda small: looks.append(small.shape[-2:]) or seen(small)
+    restored = Restorer(model, tile=64, ensemble=True).restore_tensor(picture)
+    assert sorted(map(tuple, looks)) == [(24, 32)] * 4 + [(32, 24)] * 4
+    mirrored = Restorer(model, ensemble=True).restore_tensor(picture.flip(-1)).flip(-1)
+    assert torch.allclose(restored, mirrored, atol=1e-5)
+
+
+def test_what_was_seen_does_not_depend_on_the_precision(model, picture):
+    exact, half = (
+        Restorer(model, precision=precision).restore_tensor(picture)
+        for precision in ("float32", "float16")
+    )
+    assert torch.equal(exact, half)
