@@ -12,6 +12,7 @@ tiles agree as long as they share what the net saw of the whole.
 The estimating part is a DRUNet with its keys. Any height and width will do.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,13 +23,13 @@ from torch.nn import functional as F
 from restorekit.nets.drunet import DRUNet, start_near_identity
 from restorekit.nets.drunet import infer_config as infer_drunet
 
-SIDE = 192
+SIDE = 128
 RADIUS = 4
 """Of the windows of the guided filter, in pixels of the small picture."""
 FLAT = 1e-3
 """Variance of the luma below which the guided filter takes a window for flat."""
-MOST = 4.0
-"""The transmission is at least exp(-MOST)."""
+LEAST = 0.1
+"""Of the transmission, as of He et al. (CVPR 2009); below there is more noise than scene."""
 PALE = 2.0
 """Before training, the airlight is about sigmoid(PALE) = 0.88."""
 
@@ -78,7 +79,8 @@ class TransmissionNet(DRUNet):
         then their offsets.
         """
         estimate = super().forward(small).float()
-        gain = estimate[:, :1].clamp(max=MOST).expm1()
+        most = -math.log(LEAST)
+        gain = (most * torch.tanh(estimate[:, :1] / most)).expm1()
         haze = torch.cat([gain, torch.sigmoid(estimate[:, 1:] + PALE)], 1)
         return _along_luma(small.float(), haze)
 

@@ -56,12 +56,18 @@ def test_transmission_follows_the_edges_of_the_picture(net):
     estimate[:, :1, :, 32:] = 1.0
     net.m_tail.register_forward_hook(lambda *_: estimate)
     large = F.interpolate(picture, scale_factor=4.0)
-    gain, luma = torch.e - 1, large.mean(1, keepdim=True)
     slopes, offsets = net.spread(net.overview(picture), (256, 256)).chunk(2, 1)
-    found = (slopes * luma + offsets)[0, 0, 128]
+    gain = (slopes * large.mean(1, keepdim=True) + offsets)[0, 0, 128]
     # A plain interpolation of the map is half way at the edge itself.
-    assert found[124] < 0.05 * gain
-    assert found[131] > 0.95 * gain
+    assert gain[124] < 0.05 * gain[255]
+    assert gain[131] > 0.95 * gain[255]
+
+
+@pytest.mark.parametrize(("estimate", "gain"), [(0, 0), (0.01, 0.01), (100, 9), (-100, -0.9)])
+def test_the_transmission_is_at_least_a_tenth(net, estimate, gain):
+    net.m_tail.register_forward_hook(lambda *_: torch.full((1, 4, 32, 32), float(estimate)))
+    lines = net.overview(torch.rand(1, 3, 32, 32))
+    assert torch.allclose(lines[:, 4], torch.tensor(float(gain)), rtol=1e-2, atol=1e-4)
 
 
 @pytest.mark.parametrize(
