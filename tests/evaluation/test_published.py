@@ -5,7 +5,9 @@ from restorekit.evaluation.published import all_published, published
 from restorekit.metrics.protocols import METRICS, PROTOCOLS
 
 # Sets of studies that nobody else has.
-NOT_IN_THE_CATALOGUE = {"DeFlow study", "UFR-GAN study"}
+COMPRESSED = {f"classic5-q{quality}" for quality in (10, 20, 30, 40)}
+"""Made of clean pictures by `degrade`; the name of their folder is that of the set."""
+NOT_IN_THE_CATALOGUE = {"DeFlow study", "UFR-GAN study", *COMPRESSED}
 
 PLAUSIBLE = {
     "psnr": (10, 52),
