@@ -68,7 +68,7 @@ ROWS = (
     Row("IRCNN, 25 levels", "ircnn_set"),
     Row("FFDNet", "ffdnet"),
     Row("DRUNet", "drunet"),
-    Row("transmission", "transmission"),
+    Row("guided U-Net", "guided"),
     Row("practice CNN", "practice"),
     Row("RRDB", "rrdbnet", {}, ("ESRGAN, supervised",)),
     Row("SRVGGNet", "srvgg"),

@@ -20,7 +20,7 @@ SMALL = {
     "srvgg": {"channels": 4, "convs": 1, "scale": 2},
     "nafnet": {"width": 4, "encoder_blocks": (1,) * 4, "decoder_blocks": (1,) * 4},
     "prenet": {"stages": 2},
-    "transmission": {"widths": (2, 2, 2, 2), "blocks": 1, "side": 16},
+    "guided": {"widths": (2, 2, 2, 2), "blocks": 1, "side": 16},
     "deepdeblur": {"blocks": 1, "width": 4, "kernel": 3},
 }
 
@@ -121,7 +121,7 @@ def test_bad_names_and_files_are_named(tmp_path, denoiser):
     with pytest.raises(UsageError, match="median has no weights"):
         export_onnx(restorekit.load_model("median"), tmp_path / "median.onnx")
     with pytest.raises(UsageError, match="reduced copy of the whole picture"):
-        export_onnx(model_of("transmission"), tmp_path / "transmission.onnx")
+        export_onnx(model_of("guided"), tmp_path / "guided.onnx")
     with pytest.raises(UnknownNameError, match="did you mean onnxruntime"):
         load_exported(exported.path, "onxruntime")
     with pytest.raises(UsageError, match="torch cannot run it"):

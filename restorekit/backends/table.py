@@ -44,10 +44,10 @@ BACKENDS = (
         licence="MIT",
     ),
     Backend(
-        name="transmission",
-        net="restorekit.nets.transmission:TransmissionNet",
-        infer="restorekit.nets.transmission:infer_config",
-        keys=("side", "m_head.weight", "m_tail.weight"),
+        name="guided",
+        net="restorekit.nets.guided:GuidedUNet",
+        infer="restorekit.nets.guided:infer_config",
+        keys=("side", "residual", "m_head.weight", "m_tail.weight"),
         capabilities=Capabilities(
             global_statistics=True,
             train_size=384,
@@ -56,8 +56,8 @@ BACKENDS = (
             half=True,
             bfloat16=True,
         ),
-        tasks=(Task.DEHAZE,),
-        paper="He and Sun, Fast Guided Filter, 2015, with an estimate of transmission that is ours",
+        tasks=(Task.DEHAZE, Task.LOWLIGHT),
+        paper="Wu et al., Fast End-to-End Trainable Guided Filter, CVPR 2018, with another U-Net",
         licence="Apache-2.0",
     ),
     Backend(

@@ -40,7 +40,7 @@ def follow_overview(
 
     def restore_told(x: Tensor, _: Precision) -> Tensor:
         tile, told = x[:, :-planes], x[:, -planes:]
-        restored: Tensor = net.clear(_coloured(tile), told)
+        restored: Tensor = net.follow(_coloured(tile), told)
         return restored if tile.shape[1] > 1 else restored.mean(1, keepdim=True)
 
     return read_told, restore_told

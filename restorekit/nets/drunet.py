@@ -55,7 +55,7 @@ def _up(outer: int, inner: int, blocks: int, bias: bool) -> nn.Sequential:
     return nn.Sequential(double, *_chain(inner, blocks, bias))
 
 
-def start_near_identity(net: nn.Module) -> None:
+def _start_near_identity(net: nn.Module) -> None:
     """Draw weights that keep the variance through the U and add little to the picture.
 
     torch's default halves the deep features at every scale, and they learn too late.
@@ -109,7 +109,7 @@ class DRUNet(nn.Module):
         # A buffer, so that a bare state dict says which of the two forms it is.
         self.register_buffer("residual", torch.ones(1) if residual else None)
         if residual:
-            start_near_identity(self)
+            _start_near_identity(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, in_channels, H, W) to (N, out_channels, scale * H, scale * W).

@@ -31,7 +31,7 @@ FILES = {
     "mimo_unet": "mimo_unet",
 }
 FRESH = {
-    "transmission": {},
+    "guided": {},
     "fdncnn": {},
     "ircnn_set": {"levels": 1},
     "practice": {},

@@ -21,7 +21,7 @@ SMALL = {
     "convir": {"base": 8, "num_res": 1, "dilations": (3, 7, 9)},
     "prenet": {"stages": 2, "channels": 4},
     "drunet": {"widths": (2, 2, 2, 2), "blocks": 1},
-    "transmission": {"widths": (2, 2, 2, 2), "blocks": 1, "side": 16},
+    "guided": {"widths": (2, 2, 2, 2), "blocks": 1, "side": 16},
     "dncnn": {"channels": 4, "layers": 3},
     "fdncnn": {"channels": 4, "layers": 3},
     "ircnn": {"channels": 4},

@@ -8,13 +8,13 @@ from torch.nn import functional as F
 from restorekit.inference.overview import _reduced
 from restorekit.inference.pipeline import Restorer
 from restorekit.inference.plan import whole
-from restorekit.nets.transmission import TransmissionNet
+from restorekit.nets.guided import GuidedUNet
 
 
 @pytest.fixture
 def model(make_model):
     torch.manual_seed(0)
-    net = TransmissionNet(widths=(2, 3, 4, 5), blocks=1, side=32)
+    net = GuidedUNet(widths=(2, 3, 4, 5), blocks=1, side=32)
     for weight in net.parameters():
         nn.init.normal_(weight, std=0.2)
     return make_model(net, overview=True, global_statistics=True, overlap=0, half=True)

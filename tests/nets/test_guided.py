@@ -1,0 +1,84 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from restorekit.nets.guided import GuidedUNet
+
+SMALL = {"widths": (2, 3, 4, 5), "blocks": 1, "side": 64}
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    return GuidedUNet(**SMALL).eval()
+
+
+def restoring(net, change):
+    """Let the U-Net add what `change` makes of the small picture."""
+    seen = []
+    net.m_head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    net.m_tail.register_forward_hook(lambda *_: change(seen[-1]))
+    return net
+
+
+def scene(height=96, width=128):
+    """A picture with contrast everywhere."""
+    torch.manual_seed(1)
+    coarse = torch.rand(1, 3, height // 4, width // 4)
+    return F.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
+
+
+@pytest.mark.parametrize("transmission", [0.9, 0.5, 0.3])
+def test_the_haze_of_the_formula_is_taken_away(net, transmission):
+    airlight = torch.tensor([0.9, 0.85, 0.8])[:, None, None]
+    clear = scene()
+    hazy = transmission * clear + (1 - transmission) * airlight
+    restoring(net, lambda small: (1 / transmission - 1) * (small - airlight))
+    assert (net(hazy) - clear).abs().max() < 0.02
+
+
+def test_what_the_net_leaves_alone_stays_as_it_is(net):
+    picture = scene()
+    assert torch.equal(restoring(net, torch.zeros_like)(picture), picture)
+
+
+def test_flat_parts_are_shifted_and_keep_their_grain(net):
+    torch.manual_seed(2)
+    grain = 0.004 * torch.randn(1, 3, 256, 256)
+    restored = restoring(net, lambda small: torch.full_like(small, -0.3))(0.7 + grain)
+    assert torch.allclose(restored, 0.4 + grain, atol=1e-3)
+
+
+def test_the_change_follows_the_edges_of_the_picture(net):
+    picture = torch.full((1, 3, 256, 256), 0.2)
+    picture[..., 128:] = 0.8
+    restored = restoring(net, lambda small: 0.1 * (small > 0.5))(picture)[0, 0, 128]
+    assert restored[100:156] == pytest.approx(
+        torch.where(torch.arange(56) < 28, 0.2, 0.9), abs=0.01
+    )
+
+
+def test_lines_are_interpolated_between_the_centres_of_pixels():
+    lines = torch.rand(2, 6, 24, 16)
+    spread = GuidedUNet.spread(lines, (60, 50))
+    assert torch.allclose(spread, F.interpolate(lines, (60, 50), mode="bilinear"), atol=1e-5)
+
+
+def test_a_part_is_cut_out_of_the_whole():
+    lines = torch.rand(1, 6, 24, 16)
+    whole = GuidedUNet.spread(lines, (100, 80))
+    part = GuidedUNet.spread(lines, (30, 40), (0.5, 0.8), (0.125, 0.625))
+    assert torch.allclose(part, whole[..., 50:80, 10:50], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("size", "small"),
+    [((30, 50), (32, 48)), ((640, 320), (64, 32)), ((1, 1), (8, 8)), ((20, 2000), (8, 64))],
+)
+def test_the_small_picture_keeps_the_proportions(net, size, small):
+    assert net.reduced_size(*size) == small
+
+
+def test_too_small_a_side_is_refused():
+    with pytest.raises(ValueError, match="8 pixels a side or more, not 4"):
+        GuidedUNet(side=4)
