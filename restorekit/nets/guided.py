@@ -25,7 +25,9 @@ from restorekit.nets.drunet import infer_config as infer_drunet
 SIDE = 128
 RADIUS = 4
 """Of the windows of the guided filter, in pixels of the small picture."""
-FLAT = 1e-4
+STEEPEST = 9.0
+"""The most that is added to a slope: a tenth of the light is left of what is ten times steeper."""
+FLAT = 3e-4
 """Variance below which a window counts as flat and its line keeps the slope of the picture."""
 
 Part = tuple[float, float]
@@ -76,7 +78,7 @@ class GuidedUNet(DRUNet):
         mean, mean_change = _box_mean(small), _box_mean(change)
         covariance = _box_mean(small * change) - mean * mean_change
         variance = _box_mean(small * small) - mean * mean
-        slopes = covariance / (variance + FLAT)
+        slopes = (covariance / (variance + FLAT)).clamp(-1, STEEPEST)
         offsets = mean_change - slopes * mean
         return _box_mean(torch.cat([slopes, offsets], 1))
 

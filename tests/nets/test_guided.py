@@ -28,7 +28,7 @@ def scene(height=96, width=128):
     return F.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
 
 
-@pytest.mark.parametrize("transmission", [0.9, 0.5, 0.3])
+@pytest.mark.parametrize("transmission", [0.9, 0.7, 0.5])
 def test_the_haze_of_the_formula_is_taken_away(net, transmission):
     airlight = torch.tensor([0.9, 0.85, 0.8])[:, None, None]
     clear = scene()
