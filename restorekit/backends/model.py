@@ -76,7 +76,7 @@ class Model:
         model's device, cropped again. Raises UsageError for another shape, another number of
         channels or integers.
         """
-        self._check(x)
+        self.check(x)
         able, chosen = self.backend.capabilities, self.precision(precision)
         x = x.to(self.device, torch.float32)
         padded, (height, width) = pad_to_multiple(x, self.multiple, able.minimum)
@@ -87,7 +87,8 @@ class Model:
             restored = self.picture(self.net(padded))
             return restored[..., : height * self.scale, : width * self.scale].float()
 
-    def _check(self, x: Tensor) -> None:
+    def check(self, x: Tensor) -> None:
+        """Raise UsageError for what is no (N, C, H, W) of the net's channels in floats."""
         if x.ndim != 4 or x.numel() == 0:
             raise UsageError(f"{self.card.name} takes (N, C, H, W), got {tuple(x.shape)}")
         if x.shape[1] != self.channels:

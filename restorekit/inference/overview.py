@@ -25,6 +25,7 @@ def follow_overview(
     """
     net: Any = model.net
     height, width = picture.rows.length, picture.columns.length
+    model.check(_coloured(read(Box(Span(0, 1), Span(0, 1)))))
     small = _coloured(_reduced(picture, read, *net.reduced_size(height, width)))
     with torch.inference_mode():
         seen = around(lambda x, _: net.overview(x))(small.to(model.device), Precision.FLOAT32)

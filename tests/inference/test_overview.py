@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from restorekit.errors import UsageError
 from restorekit.inference.overview import _reduced
 from restorekit.inference.pipeline import Restorer
 from restorekit.inference.plan import whole
@@ -70,3 +71,15 @@ def test_what_was_seen_does_not_depend_on_the_precision(model, picture):
         for precision in ("float32", "float16")
     )
     assert torch.equal(exact, half)
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (torch.rand(1, 2, 40, 40), "takes pictures of 3 channels, got 2"),
+        (torch.full((1, 3, 40, 40), 128), "takes floats in"),
+    ],
+)
+def test_what_is_no_picture_is_refused_before_the_look(model, picture, message):
+    with pytest.raises(UsageError, match=message):
+        Restorer(model).restore_tensor(picture)
