@@ -107,7 +107,7 @@ def test_train_returns_the_best_checkpoint(picture, tmp_path):
         "steps": 2,
         "net.config.widths": [2, 3, 4, 5],
     }
-    path = restorekit.train("denoise-s", output=tmp_path / "run", device="cpu", **overrides)
+    path = restorekit.train("denoise-s-first", output=tmp_path / "run", device="cpu", **overrides)
     assert restorekit.load_model(path, device="cpu").task == Task.DENOISE
 
 

@@ -26,7 +26,7 @@ from restorekit.events import Event, Finished, Saved, Started, StepDone, Validat
 from restorekit.files import atomic_path, free_bytes
 from restorekit.training import optim
 from restorekit.training.batches import batches
-from restorekit.training.config import NetRecipe, TrainingRecipe
+from restorekit.training.config import NetRecipe, TrainingRecipe, list_recipes
 from restorekit.training.distributed import Group, joined
 from restorekit.training.losses import build_losses
 from restorekit.training.objectives import Batch, Objective, Phase
@@ -150,6 +150,12 @@ def build_objective(net: nn.Module, recipe: TrainingRecipe, device: torch.device
 
 def _start(net: nn.Module, backend: str, start: str) -> None:
     """Load the weights that a run starts from."""
+    path = Path(start)
+    if len(path.parts) > 1 and not path.exists() and path.stem in list_recipes():
+        raise TrainingError(
+            f"{start}: no such checkpoint file; it is made by an earlier stage, restorekit train "
+            f"{path.stem} -o {path.parent}; or start from another: --set net.start=MODEL"
+        )
     weights = load_model(start, device="cpu").net.state_dict()
     if unlike := misfits(net, weights):
         raise TrainingError(

@@ -20,7 +20,7 @@ def options(tmp_path):
         *("net.config.widths=[4,4,4,4]", "net.config.blocks=1"),
     ]
     settings = [option for change in changes for option in ("--set", change)]
-    return ["train", "denoise-s", *settings, "-o", str(tmp_path / "run"), "--device", "cpu"]
+    return ["train", "denoise-s-first", *settings, "-o", str(tmp_path / "run"), "--device", "cpu"]
 
 
 def test_train_can_only_check(options, tmp_path):

@@ -10,7 +10,7 @@ from restorekit.types import Image
 
 STUDY = """
 name = "small"
-recipe = "denoise-s"
+recipe = "denoise-s-first"
 trials = 1
 seeds = 1
 [scientific]

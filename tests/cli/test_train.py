@@ -30,15 +30,15 @@ def settings(tmp_path):
 
 
 def test_a_shipped_recipe_trains_a_checkpoint(settings, tmp_path):
-    result = run("denoise-s", *settings, "-o", tmp_path / "run", "--device", "cpu")
+    result = run("denoise-s-first", *settings, "-o", tmp_path / "run", "--device", "cpu")
     assert result.exit_code == 0, result.output
-    card = read_checkpoint(tmp_path / "run" / "denoise-s.safetensors").card
+    card = read_checkpoint(tmp_path / "run" / "denoise-s-first.safetensors").card
     assert card.task == "denoise"
     assert card.config["widths"] == (4, 4, 4, 4)
 
 
 def test_events_are_json_lines(settings, tmp_path):
-    result = run("denoise-s", *settings, "-o", tmp_path / "run", "--json", "--device", "cpu")
+    result = run("denoise-s-first", *settings, "-o", tmp_path / "run", "--json", "--device", "cpu")
     names = [json.loads(line)["event"] for line in result.output.splitlines()]
     assert names[0] == "Started"
     assert names.count("StepDone") == 4
@@ -46,7 +46,7 @@ def test_events_are_json_lines(settings, tmp_path):
 
 
 def test_resume_after_the_end_has_nothing_to_do(settings, tmp_path):
-    options = ["denoise-s", *settings, "-o", tmp_path / "run", "--device", "cpu"]
+    options = ["denoise-s-first", *settings, "-o", tmp_path / "run", "--device", "cpu"]
     assert run(*options).exit_code == 0
     assert run(*options).exit_code == 1
     assert run(*options, "--resume").exit_code == 0
@@ -56,12 +56,12 @@ def test_resume_after_the_end_has_nothing_to_do(settings, tmp_path):
     ("arguments", "said"),
     [
         ([], "name a recipe"),
-        (["denoise-s"], "--set data.photos=DIR"),
+        (["denoise-s-first"], "--set data.photos=DIR"),
         (["denoise-z"], "did you mean denoise-s"),
-        (["denoise-s", "--set", "stesp=3"], "did you mean steps"),
-        (["denoise-s", "--set", "data.photos=/nowhere"], "/nowhere does not exist"),
-        (["denoise-s", "--set", "net.backend=drunnet", "--set", "data.photos=."], "drunet"),
-        (["denoise-s", "--set", "data.photos=.", "--device", "tpu"], "device"),
+        (["denoise-s-first", "--set", "stesp=3"], "did you mean steps"),
+        (["denoise-s-first", "--set", "data.photos=/nowhere"], "/nowhere does not exist"),
+        (["denoise-s-first", "--set", "net.backend=drunnet", "--set", "data.photos=."], "drunet"),
+        (["denoise-s-first", "--set", "data.photos=.", "--device", "tpu"], "device"),
     ],
 )
 def test_a_wrong_command_says_what_to_do(arguments, said, tmp_path, monkeypatch):

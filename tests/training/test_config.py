@@ -19,7 +19,9 @@ def test_every_shipped_recipe_is_valid(name):
 
 
 def test_overrides_reach_into_tables():
-    recipe = load_recipe("denoise-s", {"optim.lr": 0.5, "data.photos": "somewhere", "steps": 3})
+    recipe = load_recipe(
+        "denoise-s-first", {"optim.lr": 0.5, "data.photos": "somewhere", "steps": 3}
+    )
     assert recipe.optim.lr == 0.5
     assert recipe.data.photos.name == "somewhere"
     assert recipe.steps == 3

@@ -101,6 +101,13 @@ def test_a_start_of_another_shape_is_refused(content, tmp_path):
         run(parse_recipe(content, "tiny"), tmp_path / "second")
 
 
+def test_the_stage_that_a_run_starts_from_is_named_where_it_is_missing(content, tmp_path):
+    start = tmp_path / "runs" / "denoise-s-first" / "denoise-s-first.safetensors"
+    content |= {"net": content["net"] | {"start": str(start)}}
+    with pytest.raises(TrainingError, match=f"train denoise-s-first -o {start.parent}"):
+        run(parse_recipe(content, "tiny"), tmp_path / "second")
+
+
 def test_a_resumed_run_does_not_need_what_it_started_from(content, tmp_path):
     run(parse_recipe(content, "tiny"), tmp_path / "first")
     start = tmp_path / "first" / "tiny.safetensors"
