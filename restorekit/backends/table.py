@@ -56,7 +56,7 @@ BACKENDS = (
             half=True,
             bfloat16=True,
         ),
-        tasks=(Task.DEHAZE, Task.LOWLIGHT),
+        tasks=(Task.DEHAZE,),
         paper="Wu et al., Fast End-to-End Trainable Guided Filter, CVPR 2018, with another U-Net",
         licence="Apache-2.0",
     ),
