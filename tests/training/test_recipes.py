@@ -18,6 +18,7 @@ SMALL = {
     "deepdeblur": {"blocks": 1, "width": 4},
     "practice": {"channels": 4},
     "drunet": {"widths": [4, 4, 4, 4], "blocks": 1},
+    "guided": {"widths": [4, 4, 4, 4], "blocks": 1, "side": 16},
 }
 
 
