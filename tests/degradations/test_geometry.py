@@ -50,7 +50,7 @@ def test_the_frame_is_filled_and_the_middle_stays(drawn, height, width):
     source = bend((height, width), lens.backward)
     last = np.array([width - 1, height - 1])
     assert (np.abs(source - last / 2) <= (last + 1) / 2).all()
-    np.testing.assert_allclose(source.mean(axis=(0, 1)), last / 2, atol=1e-3)
+    np.testing.assert_allclose(source.mean(axis=(0, 1), dtype=np.float64), last / 2, atol=1e-3)
 
 
 @pytest.mark.parametrize(("k1", "outwards"), [(-0.2, True), (0.2, False)])
