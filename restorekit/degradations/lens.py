@@ -72,6 +72,7 @@ class Raindrops(TracedDegradation):
         "blur": "2.0..9.0",
         "highlights": "1.0..3.0",
         "trails": "0.0..0.3",
+        "sky": 1.0,
         "space": "linear",
     }
     severities: ClassVar = tuple(
@@ -82,6 +83,7 @@ class Raindrops(TracedDegradation):
             "blur": 4.0,
             "highlights": 1.5,
             "trails": 0.1,
+            "sky": 1.0,
             "space": "linear",
         }
         for cover, size in ((0.02, 5.0), (0.05, 7.0), (0.1, 9.0), (0.2, 12.0), (0.4, 16.0))
@@ -93,6 +95,7 @@ class Raindrops(TracedDegradation):
     blur: float = Field(ge=0, le=50, description="radius in pixels of a point on the glass")
     highlights: float = Field(ge=1, le=20, description="true brightness of clipped lights")
     trails: float = Field(ge=0, le=1, description="part of the drops that ran down and left more")
+    sky: float = Field(ge=1, le=20, description="brightness above the picture, where drops see it")
     space: Space
 
     def traced(
@@ -107,7 +110,7 @@ class Raindrops(TracedDegradation):
 
         def add(light: Picture) -> Picture:
             scene = brighten_highlights(light, self.highlights)
-            drops = convolve(refracted(scene, height), aperture)
+            drops = convolve(refracted(scene, height, self.sky), aperture)
             return np.minimum(light * (1 - mask) + drops, np.maximum(light.max(), 1))
 
         return Traced(work_in(self.space, picture, add), {"mask": mask[..., 0]})
@@ -155,10 +158,12 @@ def trail(drop: Drop, rng: np.random.Generator) -> list[Drop]:
     return beads
 
 
-def refracted(light: Picture, water: Plane) -> Picture:
+def refracted(light: Picture, water: Plane, sky: float = 1.0) -> Picture:
     """Return what each pixel sees through water of that height in pixels; black beside it.
 
-    The camera looks straight at the glass, and the surface of the water is on its far side.
+    The camera looks straight at the glass, and the surface of the water is on its far side. A
+    drop sees more than the camera: the scene goes on mirrored, and grows up to `sky` times as
+    bright within half a picture's height above.
     """
     rows, columns = np.nonzero(water)
     right, down = (
@@ -174,8 +179,9 @@ def refracted(light: Picture, water: Plane) -> Picture:
         columns + reach * right,
         rows + reach * down,
     )
+    above = np.clip(-2 * places[rows, columns, 1] / len(water), 0, 1)
     passed = np.zeros_like(water)
-    passed[rows, columns] = np.interp(slope, SLOPES, PASSED)
+    passed[rows, columns] = np.interp(slope, SLOPES, PASSED) * (1 + (sky - 1) * above)
     return _read(light, places) * passed[..., None]
 
 

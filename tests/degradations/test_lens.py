@@ -73,6 +73,16 @@ def test_a_drop_reads_the_scene_where_snell_sends_the_ray(dome):
     assert refracted(ramp, dome)[100, 160, 0] == pytest.approx(expected, rel=0.02)
 
 
+def test_a_drop_that_sees_above_the_picture_sees_a_brighter_sky(dome):
+    scene = np.full((200, 300, 1), 0.2, np.float32)
+    plain, bright = (refracted(scene, dome, sky)[..., 0] for sky in (1.0, 3.0))
+    gain = bright[dome > 0] / plain[dome > 0]
+    assert gain.min() == pytest.approx(1)
+    assert 1.5 < gain.max() <= 3 + 1e-5
+    brightest = np.unravel_index(np.argmax(bright), bright.shape)
+    assert brightest[0] > 120  # what is above is seen below: the drop turns it over
+
+
 @pytest.mark.parametrize("cover", [0.05, 0.2])
 def test_drops_cover_about_as_much_as_they_should(cover):
     grey = np.full((300, 400, 1), 0.5, np.float32)
