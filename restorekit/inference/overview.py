@@ -26,7 +26,7 @@ def follow_overview(
     net: Any = model.net
     height, width = picture.rows.length, picture.columns.length
     model.check(_coloured(read(Box(Span(0, 1), Span(0, 1)))))
-    small = _coloured(_reduced(picture, read, *net.reduced_size(height, width)))
+    small = _coloured(reduced(picture, read, *net.reduced_size(height, width)))
     with torch.inference_mode():
         seen = around(lambda x, _: net.overview(x))(small.to(model.device), Precision.FLOAT32)
     planes = seen.shape[1]
@@ -47,7 +47,7 @@ def follow_overview(
     return read_told, restore_told
 
 
-def _reduced(picture: Box, read: Read, rows: int, columns: int) -> Tensor:
+def reduced(picture: Box, read: Read, rows: int, columns: int) -> Tensor:
     """Average a picture to so many rows and columns without having all of it in memory."""
     height = picture.rows.length
     strips = (Span(row * height // rows, -(-(row + 1) * height // rows)) for row in range(rows))

@@ -90,7 +90,7 @@ class Restorer:
             restored[top : top + len(rows)] = rows
             top += len(rows)
 
-        yield from self._run(whole(image.height, image.width), read, write)
+        yield from self.stream(whole(image.height, image.width), read, write)
         return replace(image, pixels=restored, alpha=enlarge(image.alpha, scale))
 
     def restore_tensor(self, x: Tensor) -> Tensor:
@@ -103,14 +103,19 @@ class Restorer:
         def read(box: Box) -> Tensor:
             return x[..., *box.slices]
 
-        for event in self._run(whole(*x.shape[-2:]), read, strips.append):
+        for event in self.stream(whole(*x.shape[-2:]), read, strips.append):
             if isinstance(event, Warned):
                 warnings.warn(event.message, stacklevel=2)
         return torch.cat(strips, -2).clamp(0, 1).to(x.device)
 
-    def _run(
+    def stream(
         self, picture: Box, read: Callable[[Box], Tensor], write: Callable[[Tensor], None]
     ) -> Events:
+        """Restore what need never lie in memory as a whole.
+
+        `read` gives a box of the picture as (N, C, H, W) in [0, 1]; `write` takes the restored
+        strips (N, C, h, W), top to bottom, not clamped.
+        """
         model = self._model_for(picture)
         able = model.backend.capabilities
         tiling = Tiling(

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from restorekit.errors import UsageError
-from restorekit.inference.overview import _reduced
+from restorekit.inference.overview import reduced
 from restorekit.inference.pipeline import Restorer
 from restorekit.inference.plan import whole
 from restorekit.nets.guided import GuidedUNet
@@ -38,7 +38,7 @@ def test_tiles_give_what_the_net_gives_of_the_whole(model, picture):
 
 def test_the_picture_is_made_small_strip_by_strip(picture):
     read = lambda box: picture[..., *box.slices]  # noqa: E731
-    small = _reduced(whole(150, 210), read, 24, 32)
+    small = reduced(whole(150, 210), read, 24, 32)
     assert torch.allclose(small, F.adaptive_avg_pool2d(picture, (24, 32)), atol=1e-6)
 
 
