@@ -25,6 +25,7 @@ from restorekit.evaluation.samples import is_samples, usual_samples
 from restorekit.evaluation.subject import choose_subject
 from restorekit.inference.pipeline import Restorer, usual_overlap
 from restorekit.inference.plan import split, whole
+from restorekit.metrics.full_reference import psnr
 from restorekit.ops.pixels import to_tensor
 from restorekit.training.state import read_state
 from restorekit.types import Precision, Task
@@ -117,10 +118,9 @@ class Behaviour:
         return [said for said, is_so in checks if is_so]
 
 
-def psnr(a, b):
-    """PSNR of pictures in [0, 1], in dB; 100 where they are equal."""
-    error = float((a.double() - b.double()).square().mean())
-    return -10 * math.log10(max(error, 1e-10))
+def bounded_psnr(a, b):
+    """PSNR of pictures in [0, 1], in dB; 100 where they are equal, for a mean to have it."""
+    return min(float(psnr(a.double(), b.double())), 100.0)
 
 
 def clean_of(model, pictures):
@@ -131,7 +131,7 @@ def clean_of(model, pictures):
         restored = restorer.restore_tensor(picture)
         shifts.append((restored.mean((2, 3)) - picture.mean((2, 3)))[0] * 255)
         if restored.shape == picture.shape:
-            values.append(psnr(restored, picture))
+            values.append(bounded_psnr(restored, picture))
     mean = statistics.fmean(values) if values else None
     each = torch.stack(shifts)
     systematic, worst = each.mean(0).abs().max(), each.abs().max()
@@ -189,7 +189,7 @@ def mean_psnr(model, pairs, precision=Precision.FLOAT32):
         restored = model(degraded, precision=precision)
         if not torch.isfinite(restored).all():
             return -math.inf
-        values.append(psnr(restored.clamp(0, 1), reference))
+        values.append(bounded_psnr(restored.clamp(0, 1), reference))
     return statistics.fmean(values)
 
 

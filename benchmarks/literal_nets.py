@@ -11,6 +11,7 @@ from itertools import count
 
 import torch
 import torch.nn.functional as F
+from literal_means import window_mean
 from torch import Tensor
 
 State = Mapping[str, Tensor]
@@ -173,13 +174,7 @@ def _gate(x: Tensor) -> Tensor:
 
 def _window_mean(x: Tensor, window: int) -> Tensor:
     h, w = x.shape[-2:]
-    kh, kw = min(window, h), min(window, w)
-    sums = F.pad(x.cumsum(-1).cumsum(-2), (1, 0, 1, 0))
-    upper, lower = sums[..., :-kh, :], sums[..., kh:, :]
-    boxes = lower[..., kw:] - lower[..., :-kw] - upper[..., kw:] + upper[..., :-kw]
-    vh, vw = boxes.shape[-2:]
-    border = ((w - vw) // 2, (w - vw + 1) // 2, (h - vh) // 2, (h - vh + 1) // 2)
-    return F.pad(boxes / (kh * kw), border, mode="replicate")
+    return window_mean(x, min(window, h), min(window, w))
 
 
 def literal_deepdeblur(state: State, x: Tensor) -> list[Tensor]:

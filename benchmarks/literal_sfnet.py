@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
+from literal_means import window_mean
 from torch import Tensor
 
 GROUPS = 8
@@ -175,13 +176,7 @@ def _global_mean(x: Tensor) -> Tensor:
 
 def _window_mean(x: Tensor, fraction: int) -> Tensor:
     h, w = x.shape[-2:]
-    kh, kw = h * fraction // 256, w * fraction // 256
-    sums = F.pad(x.cumsum(-1).cumsum(-2), (1, 0, 1, 0))
-    upper, lower = sums[..., :-kh, :], sums[..., kh:, :]
-    boxes = lower[..., kw:] - lower[..., :-kw] - upper[..., kw:] + upper[..., :-kw]
-    vh, vw = boxes.shape[-2:]
-    border = ((w - vw) // 2, (w - vw + 1) // 2, (h - vh) // 2, (h - vh + 1) // 2)
-    return F.pad(boxes / (kh * kw), border, mode="replicate")
+    return window_mean(x, h * fraction // 256, w * fraction // 256)
 
 
 def _pyramid(state: State, key: str, x: Tensor, dilations: Sequence[int]) -> Tensor:

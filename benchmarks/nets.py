@@ -31,6 +31,8 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from restorekit.backends.model import Model
+
 MEASURED = Path(__file__).with_name("nets.json")
 
 
@@ -178,6 +180,20 @@ def prepare(
     """Make what maps a picture to its restored one, and a picture of at least `size`."""
     import torch
 
+    model = model_of(row)
+    width, height = (fitting(side, model) for side in size)
+    x = torch.rand(1, model.channels, height, width)
+    if side == "literal":
+        return formula_of(row, model), x
+    model.net.to(memory_format=torch.channels_last)
+    x = x.contiguous(memory_format=torch.channels_last)
+    return lambda x: model.picture(model.net(x)), x
+
+
+def model_of(row: Row) -> "Model":
+    """Make a net with random weights, none of whose parts is silent."""
+    import torch
+
     from restorekit.backends.card import Card
     from restorekit.backends.model import Model
     from restorekit.backends.registry import default_registry
@@ -188,22 +204,18 @@ def prepare(
     net = backend.build(**row.config).eval()
     with torch.no_grad():
         for weight in net.parameters():
-            if weight.ndim == 1:  # scalings that start at zero, where half of a net is silent
+            if weight.numel() == max(weight.shape, default=1):
+                # Scalings that start at zero, of any shape.
                 weight += 0.1 * torch.randn_like(weight)
     if row.windows:
         net.statistics = local_statistics()
-    card = Card(name=row.name, backend=row.backend, config=row.config)
-    model = Model(net, card, backend, torch.device("cpu"))
-    width, height = (fitting(side, model) for side in size)
-    x = torch.rand(1, model.channels, height, width)
-    if side == "literal":
-        return formula_of(row, model), x
-    net.to(memory_format=torch.channels_last)
-    x = x.contiguous(memory_format=torch.channels_last)
-    return lambda x: model.picture(net(x)), x
+    card = Card(
+        name=row.name, backend=row.backend, config=row.config, scale=backend.scale(row.config)
+    )
+    return Model(net, card, backend, torch.device("cpu"))
 
 
-def formula_of(row: Row, model: Any) -> "Callable[[Tensor], Tensor]":
+def formula_of(row: Row, model: "Model") -> "Callable[[Tensor], Tensor]":
     if not row.literal:
         return lambda x: model.picture(model.net(x))
     module, function = row.literal.split(":")
@@ -212,7 +224,7 @@ def formula_of(row: Row, model: Any) -> "Callable[[Tensor], Tensor]":
     return lambda x: formula(state, x)[result]
 
 
-def fitting(side: int, model: Any) -> int:
+def fitting(side: int, model: "Model") -> int:
     least = max(side, model.backend.capabilities.minimum)
     return -(-least // model.multiple) * model.multiple
 

@@ -20,17 +20,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from nets import ROWS, Row
+from nets import ROWS, Row, model_of
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from restorekit.backends.card import Card
-from restorekit.backends.model import Model
-from restorekit.backends.registry import default_registry
 from restorekit.inference.pipeline import Restorer, usual_overlap
-from restorekit.inference.plan import whole as box_of
-from restorekit.nets.nafnet import local_statistics
+from restorekit.inference.plan import whole
 from restorekit.ops.pixels import to_tensor
 
 MEASURED = Path(__file__).with_name("tiles.json")
@@ -64,10 +60,11 @@ def parse_options() -> argparse.Namespace:
 
 def compare(row: Row, size: int, tile: int) -> dict[str, Any]:
     model = model_of(row)
+    model.net.to(memory_format=torch.channels_last)
     x = picture(size, model.channels)
     large = x if model.scale == 1 else interpolate(x, scale_factor=model.scale, mode="bicubic")
-    whole, tiled = (restored(Restorer(model, tile=side), x) for side in (0, tile))
-    change, apart = rms(whole - large), rms(whole - tiled)
+    at_once, tiled = (restored(Restorer(model, tile=side), x) for side in (0, tile))
+    change, apart = rms(at_once - large), rms(at_once - tiled)
     return {
         "net": row.name,
         "size": size,
@@ -75,7 +72,7 @@ def compare(row: Row, size: int, tile: int) -> dict[str, Any]:
         "overlap": usual_overlap(model.backend.capabilities),
         "change": change,
         "rms": apart,
-        "largest": 255 * (whole - tiled).abs().max().item(),
+        "largest": 255 * (at_once - tiled).abs().max().item(),
         "share": apart / change,
     }
 
@@ -83,27 +80,10 @@ def compare(row: Row, size: int, tile: int) -> dict[str, Any]:
 def restored(restorer: Restorer, x: Tensor) -> Tensor:
     """Do what `Restorer.restore_tensor` does, but for the clamping."""
     strips: list[Tensor] = []
-    for _ in restorer._run(box_of(*x.shape[-2:]), lambda box: x[..., *box.slices], strips.append):
+    picture = whole(*x.shape[-2:])
+    for _ in restorer.stream(picture, lambda box: x[..., *box.slices], strips.append):
         pass
     return torch.cat(strips, -2)
-
-
-def model_of(row: Row) -> Model:
-    torch.manual_seed(0)
-    backend = default_registry().get(row.backend)
-    net = backend.build(**row.config).eval()
-    with torch.no_grad():
-        for weight in net.parameters():
-            if weight.numel() == max(weight.shape, default=1):
-                # Scalings that start at zero, of any shape, where half of a net is silent.
-                weight += 0.1 * torch.randn_like(weight)
-    if row.windows:
-        net.statistics = local_statistics()
-    net.to(memory_format=torch.channels_last)
-    card = Card(
-        name=row.name, backend=row.backend, config=row.config, scale=backend.scale(row.config)
-    )
-    return Model(net, card, backend, torch.device("cpu"))
 
 
 def picture(size: int, channels: int) -> Tensor:

@@ -1,6 +1,6 @@
-import importlib
 from pathlib import Path
 
+import behaviour
 import pytest
 import torch
 
@@ -18,13 +18,7 @@ CONFIG = {"in_channels": 3, "widths": (2, 3, 4, 5), "blocks": 1, "residual": Tru
 
 
 @pytest.fixture
-def behaviour(monkeypatch):
-    monkeypatch.syspath_prepend(FOLDER)
-    return importlib.import_module("behaviour")
-
-
-@pytest.fixture
-def photos(behaviour):
+def photos():
     return behaviour.photos_in(hub.weights_folder() / "samples")
 
 
@@ -40,14 +34,14 @@ def identity(shift=0.0, task=Task.DENOISE):
 
 
 @pytest.mark.parametrize("path", hub.embedded(), ids=lambda path: path.stem)
-def test_every_embedded_model_behaves_as_known(behaviour, photos, path):
+def test_every_embedded_model_behaves_as_known(photos, path):
     model = load_model(path, device="cpu")
     found = behaviour.behaviour_of(model, photos, behaviour.pairs_of(model))
     # A fault that is gone has to leave the list, too.
     assert found.faults == behaviour.KNOWN_FAULTS.get(path.stem, []), found
 
 
-def test_a_model_that_returns_its_input_has_no_faults(behaviour, photos):
+def test_a_model_that_returns_its_input_has_no_faults(photos):
     found = behaviour.behaviour_of(identity(), photos[:2], behaviour.pairs_of(identity()))
     assert found.faults == []
     assert (found.clean.psnr, found.clean.shift) == (100, 0)
@@ -55,7 +49,7 @@ def test_a_model_that_returns_its_input_has_no_faults(behaviour, photos):
     assert found.storage is None
 
 
-def test_a_shift_of_colour_is_found_where_it_is_asked(behaviour, photos):
+def test_a_shift_of_colour_is_found_where_it_is_asked(photos):
     greener = identity(shift=2)
     clean = behaviour.clean_of(greener, [0.5 + photo * 0.1 for photo in photos[:2]])
     assert clean.shift == pytest.approx(2, abs=1e-3)
@@ -68,7 +62,7 @@ def test_a_shift_of_colour_is_found_where_it_is_asked(behaviour, photos):
     assert said == {Task.DENOISE: ["colours shift"], Task.LOWLIGHT: []}
 
 
-def test_every_fault_is_told(behaviour):
+def test_every_fault_is_told():
     clean = behaviour.Clean(35.0, 30.0, 0.0, 0.0)
     halves = {Precision.FLOAT16: float("inf"), Precision.BFLOAT16: None}
     bad = behaviour.Behaviour("x", Task.DERAIN, clean, behaviour.Tiled(9.0, 0.1, 0.9), halves, 0.03)
@@ -82,7 +76,7 @@ def test_every_fault_is_told(behaviour):
     assert "| inf | - | 0.0300 |" in behaviour.line(bad)
 
 
-def test_a_step_at_a_border_of_tiles_is_measured(behaviour):
+def test_a_step_at_a_border_of_tiles_is_measured():
     model, picture = identity(), torch.zeros(1, 3, 512, 512)
     difference = torch.zeros_like(picture)
     assert max(behaviour.steps_at_borders(model, picture, difference)) == 0
@@ -97,7 +91,7 @@ def test_a_step_at_a_border_of_tiles_is_measured(behaviour):
 
 
 @pytest.mark.parametrize(("shift", "costs"), [(0.5, False), (0.5001, True)])
-def test_what_float16_cannot_hold_costs_something(behaviour, tmp_path, shift, costs):
+def test_what_float16_cannot_hold_costs_something(tmp_path, shift, costs):
     model = identity()
     state = {f"module.{k}": v.clone() for k, v in model.net.state_dict().items()}
     state["module.m_tail.bias"] += shift
@@ -106,7 +100,7 @@ def test_what_float16_cannot_hold_costs_something(behaviour, tmp_path, shift, co
     assert (behaviour.storage_cost(model, pairs, tmp_path) != 0) == costs
 
 
-def test_a_model_that_enlarges_is_measured(behaviour, photos):
+def test_a_model_that_enlarges_is_measured(photos):
     config = {"scale": 2, "channels": 4, "convs": 1}
     card = Card(name="x2", backend="srvgg", config=config, task=Task.SR, scale=2)
     net = build_net("srvgg", **config).eval()

@@ -1,16 +1,10 @@
-import importlib
 import sys
-from pathlib import Path
 
+import embedded_nets
 import pytest
 
 from restorekit.backends.registry import default_registry
 from restorekit.training.config import load_recipe
-
-FOLDER = Path(__file__).parents[2] / "benchmarks"
-sys.path.insert(0, str(FOLDER))
-embedded_nets = importlib.import_module("embedded_nets")
-sys.path.remove(str(FOLDER))
 
 
 @pytest.mark.parametrize("task", embedded_nets.TASKS)

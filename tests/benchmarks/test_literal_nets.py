@@ -4,15 +4,15 @@ from functools import partial
 
 import pytest
 import torch
-
-from benchmarks.literal_nets import (
+from literal_nets import (
     literal_deepdeblur,
     literal_local_nafnet,
     literal_mimo_unet,
     literal_nafnet,
     literal_restormer,
 )
-from benchmarks.literal_sfnet import literal_convir, literal_fsnet, literal_sfnet
+from literal_sfnet import literal_convir, literal_fsnet, literal_sfnet
+
 from restorekit.backends.model import build_net
 from restorekit.nets.nafnet import local_statistics
 from restorekit.nets.tlc import LocalStatistics

@@ -4,7 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+import nets
+import nets_page
 
 from restorekit.backends.table import BACKENDS
 from restorekit.evaluation.published import all_published
@@ -12,42 +13,34 @@ from restorekit.evaluation.published import all_published
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 
-@pytest.fixture
-def scripts(monkeypatch):
-    """The two scripts, imported as they are when they run."""
-    monkeypatch.syspath_prepend(FOLDER)
-    return importlib.import_module("nets"), importlib.import_module("nets_page")
-
-
 def result(net, side, **other):
     facts = {"size": "64x64", "pixels": 4096, "threads": 1, "cpu": 0.4096, "peak": 2**28}
     return {"net": net, "side": side, **facts, "bytes": 4096 * 1500, "difference": 2e-7, **other}
 
 
-def test_every_net_has_a_row_that_makes_it(scripts):
-    rows = scripts[0].ROWS
+def test_every_net_has_a_row_that_makes_it():
+    rows = nets.ROWS
     assert {row.backend for row in rows} == {backend.name for backend in BACKENDS}
     assert len({row.name for row in rows}) == len(rows)
     arguments = {backend.name: backend.arguments() for backend in BACKENDS}
     assert all(set(row.config) <= set(arguments[row.backend]) for row in rows)
 
 
-def test_the_formulas_of_the_rows_are_there(scripts):
-    for literal in {row.literal for row in scripts[0].ROWS if row.literal}:
+def test_the_formulas_of_the_rows_are_there():
+    for literal in {row.literal for row in nets.ROWS if row.literal}:
         module, function = literal.split(":")
         assert callable(getattr(importlib.import_module(module), function))
 
 
-def test_the_sets_of_the_page_have_published_numbers(scripts):
+def test_the_sets_of_the_page_have_published_numbers():
     places = {(number.dataset, number.protocol) for number in all_published()}
-    assert set(scripts[1].SHOWN) <= places
+    assert set(nets_page.SHOWN) <= places
 
 
-def test_the_page_puts_published_and_measured_numbers_together(scripts, monkeypatch):
-    nets, page = scripts
+def test_the_page_puts_published_and_measured_numbers_together(monkeypatch):
     rows = [row for row in nets.ROWS if row.name in ("DnCNN", "NAFNet-64", "MIMO-UNet+")]
-    monkeypatch.setattr(page, "ROWS", rows)
-    page.profiles.cache_clear()
+    monkeypatch.setattr(nets_page, "ROWS", rows)
+    nets_page.profiles.cache_clear()
     measured = [
         result("DnCNN", "literal"),
         result("DnCNN", "net"),
@@ -55,9 +48,9 @@ def test_the_page_puts_published_and_measured_numbers_together(scripts, monkeypa
         result("MIMO-UNet+", "net"),
     ]
     tiles = {"size": 448, "tile": 256, "overlap": 64, "change": 36.7}
-    text = page.page(measured, [{"net": "DnCNN", **tiles, "share": 5.7e-6, "largest": 0.12}])
-    page.profiles.cache_clear()
-    page.parameters.cache_clear()
+    text = nets_page.page(measured, [{"net": "DnCNN", **tiles, "share": 5.7e-6, "largest": 0.12}])
+    nets_page.profiles.cache_clear()
+    nets_page.parameters.cache_clear()
     (published,) = (
         number.value
         for number in all_published()
