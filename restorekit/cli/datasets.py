@@ -12,6 +12,7 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
+from restorekit.cli.options import AsJson
 from restorekit.types import Task
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ app = typer.Typer(
     no_args_is_help=True, help="List, show and check the data sets that eval and train know."
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for other programs.")]
 Name = Annotated[str, typer.Argument(help="Name of a data set, in upper or lower case.")]
 
 

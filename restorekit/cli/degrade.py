@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from restorekit.cli.options import EventsAsJson
 from restorekit.cli.render import render
 from restorekit.errors import UnknownNameError, UsageError
 
@@ -52,7 +53,6 @@ Preview = Annotated[
         "-o is the picture to write.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Write events as JSON lines.")]
 
 
 def degrade(
@@ -69,7 +69,7 @@ def degrade(
     recursive: Recursive = False,
     list_all: ListAll = False,
     preview: Preview = None,
-    as_json: AsJson = False,
+    as_json: EventsAsJson = False,
 ) -> None:
     """Make pairs of degraded pictures and references, reproducible to the byte.
 

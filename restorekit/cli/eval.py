@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from restorekit.cli.options import Device
 from restorekit.errors import UsageError
 from restorekit.events import Event
 from restorekit.types import Task
@@ -102,7 +103,6 @@ Resume = Annotated[
     bool,
     typer.Option("--resume", help="Go on by the journal beside the first --report, or in --save."),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ...")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write events and the result as JSON lines.")]
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from restorekit.cli.options import AsJson
 from restorekit.errors import UsageError
 
 
@@ -15,7 +16,7 @@ def export(
         Path | None, typer.Option("-o", "--output", help="The default is ./NAME.onnx.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON for other programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Export a model to ONNX for pictures of any size, and check it against the net."""
     from restorekit.backends.engines import SUFFIX

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from restorekit.cli.check import show_check
+from restorekit.cli.options import Device, EventsAsJson, RecipeCheck, RecipeSettings, RunFolder
 from restorekit.cli.train import show_run
 from restorekit.errors import UsageError
 
@@ -26,25 +27,18 @@ def finetune(
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A folder of pairs to tune on.")
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe."),
-    ] = None,
+    settings: RecipeSettings = None,
     freeze: Annotated[
         list[str] | None,
         typer.Option(metavar="PATTERN", help="Leave these parameters as they are: 'Encoder.*'."),
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder of the run, else runs/NAME.")
-    ] = None,
+    output: RunFolder = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder of -o, alone.")
     ] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Only check the pictures and time a step.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ...")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Write events as JSON lines.")] = False,
+    check: RecipeCheck = False,
+    device: Device = "auto",
+    as_json: EventsAsJson = False,
 ) -> None:
     """Tune a model on pairs of your own; without a recipe, by a short schedule for small data.
 

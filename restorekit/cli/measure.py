@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from restorekit.backends import hub
+from restorekit.cli.options import AsJson, Checkpoints, Device, Embedded
 from restorekit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,10 +15,8 @@ if TYPE_CHECKING:
 
 
 def measure(
-    models: Annotated[
-        list[str] | None, typer.Argument(help="Names of embedded models, or checkpoint files.")
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All embedded models.")] = False,
+    models: Checkpoints = None,
+    everything: Embedded = False,
     degradation: Annotated[
         str | None,
         typer.Option(
@@ -26,8 +25,8 @@ def measure(
             "such as gaussian-noise:3; the default goes by the model's task.",
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON for other programs.")] = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
 ) -> None:
     """Measure checkpoints on the samples that ship and write the numbers on their cards.
 

@@ -12,6 +12,7 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
+from restorekit.cli.options import AsJson
 from restorekit.errors import PictureError, UsageError
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True, help="List metrics and protocols; fit NIQE's model of pristine pictures."
 )
-
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for other programs.")]
 
 
 @app.command("list")

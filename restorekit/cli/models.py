@@ -17,6 +17,7 @@ from restorekit.backends.methods import METHODS
 from restorekit.backends.registry import default_registry
 from restorekit.cli.export import export
 from restorekit.cli.measure import measure
+from restorekit.cli.options import AsJson
 from restorekit.cli.settings import parse_settings
 from restorekit.cli.verify import verify
 from restorekit.errors import CheckpointError, RestorekitError, UsageError
@@ -30,8 +31,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="List, show, convert, measure and verify models and their checkpoint files.",
 )
-
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for other programs.")]
 
 
 app.command("export")(export)

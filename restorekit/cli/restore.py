@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from restorekit.cli.options import Device, EventsAsJson
 from restorekit.errors import UsageError
 from restorekit.types import Precision, Task
 
@@ -50,7 +51,6 @@ Tile = Annotated[
 Overlap = Annotated[
     int | None, typer.Option(metavar="N", min=0, help="Pixels that neighbouring tiles share.")
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ...")]
 Arithmetic = Annotated[Precision, typer.Option(help="The arithmetic of the net.")]
 Engine = Annotated[
     str | None, typer.Option(help="What runs the net: torch, onnxruntime or openvino.")
@@ -73,7 +73,6 @@ SkipExisting = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Check everything and say what would be written.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Write events as JSON lines.")]
 
 
 def restore(
@@ -96,7 +95,7 @@ def restore(
     overwrite: Overwrite = False,
     skip_existing: SkipExisting = False,
     dry_run: DryRun = False,
-    as_json: AsJson = False,
+    as_json: EventsAsJson = False,
 ) -> None:
     """Restore pictures; depth, transparency, colour profile, EXIF and XMP are kept."""
     from restorekit import api

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
+from restorekit.cli.options import Device, EventsAsJson
 from restorekit.cli.train import show_run
 from restorekit.events import Event
 
@@ -22,8 +23,8 @@ def study(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder of the study, else runs/NAME.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ...")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Write events as JSON lines.")] = False,
+    device: Device = "auto",
+    as_json: EventsAsJson = False,
 ) -> None:
     """Compare hyper-parameters fairly: for each value the nuisance ones are tuned by Optuna.
 

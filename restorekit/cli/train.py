@@ -4,13 +4,13 @@ import json
 import signal
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from threading import Event as Flag
 from typing import Annotated
 
 import typer
 
 from restorekit.cli.check import show_check
+from restorekit.cli.options import Device, EventsAsJson, RecipeCheck, RecipeSettings, RunFolder
 from restorekit.cli.render import render
 from restorekit.errors import UsageError
 from restorekit.events import Event
@@ -20,23 +20,16 @@ def train(
     recipe: Annotated[
         str | None, typer.Argument(help="A TOML file, or the name of a recipe that ships.")
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe."),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder of the run, else runs/NAME.")
-    ] = None,
+    settings: RecipeSettings = None,
+    output: RunFolder = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Only check the pictures and time a step.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps ...")] = "auto",
+    check: RecipeCheck = False,
+    device: Device = "auto",
     list_recipes: Annotated[bool, typer.Option("--list", help="List the recipes.")] = False,
     schema: Annotated[
         bool, typer.Option("--schema", help="Write the JSON Schema of recipes, for editors.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Write events as JSON lines.")] = False,
+    as_json: EventsAsJson = False,
 ) -> None:
     """Train a net by a recipe; Ctrl-C saves, --resume goes on bit for bit.
 

@@ -10,6 +10,7 @@ import typer
 
 from restorekit.backends import hub
 from restorekit.backends.card import CARD_KEY, read_card, read_header
+from restorekit.cli.options import AsJson, Checkpoints, Embedded
 from restorekit.errors import CheckpointError, RestorekitError, UsageError
 
 if TYPE_CHECKING:
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
 
 
 def verify(
-    models: Annotated[
-        list[str] | None, typer.Argument(help="Names of embedded models, or checkpoint files.")
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All embedded models.")] = False,
+    models: Checkpoints = None,
+    everything: Embedded = False,
     data_root: Annotated[
         Path | None,
         typer.Option(
@@ -32,7 +31,7 @@ def verify(
     device: Annotated[
         str, typer.Option(help="Where the cards are measured again: auto, cpu, cuda ...")
     ] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON for other programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check files: format, card, weights against their net, finite numbers, one run of the net.
 
