@@ -1,7 +1,8 @@
-"""Man-made line patterns for training references: what a net must not take for rain or scratches.
+"""Man-made lines for training references: what a net must not take for rain or scratches.
 
-Photographs hold few fences, blinds, lattices and wires, and a net that never saw them wipes them
-off. Drawn into a reference before it is degraded, they belong to the picture that has to come back.
+Photographs hold few fences, blinds, lattices and wires, and no borders of a scan; a net that never
+saw them wipes them off. Drawn into a reference before it is degraded, they belong to the picture
+that has to come back.
 """
 
 import numpy as np
@@ -30,6 +31,27 @@ def draw_structure(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     colour = np.clip(rng.uniform(0, 1) + 0.1 * rng.standard_normal(pixels.shape[2]), 0, 1) * top
     mixed = pixels + cover[..., None] * (colour.astype(np.float32) - pixels)
     return np.rint(mixed).astype(pixels.dtype)
+
+
+def draw_border(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Return the samples with plain borders, as of a scan, along some of the four edges.
+
+    Each is 1 to 12 pixels wide, or less than half of the picture, and mixes into what it adjoins.
+    """
+    drawn = pixels.copy()
+    top = np.iinfo(pixels.dtype).max
+    grey = rng.choice([0, 1, rng.uniform(0, 1)])
+    for turns in range(4):
+        if rng.random() < 0.5:
+            continue
+        edge = np.rot90(drawn, turns)
+        width = min(int(np.exp(rng.uniform(0, np.log(13)))), (len(edge) - 1) // 2)
+        colour = top * np.clip(grey + 0.03 * rng.standard_normal(pixels.shape[2]), 0, 1)
+        inner = rng.uniform(0, 1)
+        mixed = edge[width] + inner * (colour - edge[width])
+        edge[:width] = np.rint(colour).astype(pixels.dtype)
+        edge[width] = np.rint(mixed).astype(pixels.dtype)
+    return drawn
 
 
 def _bars(shape: tuple[int, ...], angle: float, pitch: float, rng: np.random.Generator) -> Mask:

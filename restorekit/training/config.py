@@ -74,6 +74,9 @@ class DataRecipe(Section):
     structures: float = Field(
         default=0.0, ge=0, le=1, description="part of the photos that get a line pattern drawn in"
     )
+    borders: float = Field(
+        default=0.0, ge=0, le=1, description="part of the photos that get borders, as scans have"
+    )
     symmetries: Symmetries = Field(
         default="square", description="turns and flips, both flips, left-right flips, or neither"
     )

@@ -18,7 +18,7 @@ from restorekit.data.crops import (
 )
 from restorekit.data.pairs import Pair, at_their_scale, check_sizes, find_pairs
 from restorekit.data.pictures import picture_size
-from restorekit.data.structures import draw_structure
+from restorekit.data.structures import draw_border, draw_structure
 from restorekit.degradations.base import to_picture
 from restorekit.degradations.recipe import (
     Recipe,
@@ -108,10 +108,14 @@ class CleanPhotos:
         return _random_crop([photo], self.scale * draw.patch, self._data, rng)[0]
 
     def _reference(self, crop: Pixels, seed: int, draw: Draw) -> Crop:
-        if self._data.structures:
-            rng = generator(seed, *draw.key, "structure")
-            if rng.random() < self._data.structures:
-                crop = draw_structure(crop, rng)
+        drawings = (
+            ("structure", self._data.structures, draw_structure),
+            ("border", self._data.borders, draw_border),
+        )
+        for name, part, drawn in drawings:
+            rng = generator(seed, *draw.key, name)
+            if part and rng.random() < part:
+                crop = drawn(crop, rng)
         return to_picture(crop)
 
     def _degraded(self, reference: Crop, seed: int, *key: str | int) -> Example:

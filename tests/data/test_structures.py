@@ -3,22 +3,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restorekit.data.structures import draw_structure
+from restorekit.data.structures import draw_border, draw_structure
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("shape", [(48, 48, 3), (31, 57, 1)])
-def test_keeps_shape_and_depth_and_draws_something(dtype, shape):
+@pytest.mark.parametrize("draw", [draw_structure, draw_border])
+def test_keeps_shape_and_depth_and_draws_something(draw, dtype, shape):
     grey = np.full(shape, np.iinfo(dtype).max // 2, dtype)
-    drawn = [draw_structure(grey, np.random.default_rng(seed)) for seed in range(20)]
+    drawn = [draw(grey, np.random.default_rng(seed)) for seed in range(20)]
     assert {(d.shape, d.dtype) for d in drawn} == {(shape, np.dtype(dtype))}
     assert sum((d != grey).any() for d in drawn) > 15
 
 
-@given(st.integers(0, 10_000))
-def test_is_a_function_of_the_generator(seed):
+@given(st.integers(0, 10_000), st.sampled_from([draw_structure, draw_border]))
+def test_is_a_function_of_the_generator(seed, draw):
     picture = np.random.default_rng(seed).integers(0, 256, (24, 24, 3), np.uint8)
-    once, again = (draw_structure(picture, np.random.default_rng(seed)) for _ in range(2))
+    once, again = (draw(picture, np.random.default_rng(seed)) for _ in range(2))
     assert np.array_equal(once, again)
 
 
@@ -44,3 +45,24 @@ def test_bars_repeat_at_about_the_same_distance():
         edges = np.flatnonzero(np.diff((row > row.max() / 2).astype(int)) == 1)
         repeats += len(edges) >= 3 and np.ptp(np.diff(edges)) <= 3
     assert repeats >= 10
+
+
+def test_borders_are_plain_and_leave_the_middle():
+    picture = np.random.default_rng(0).integers(0, 256, (60, 70, 3), np.uint8)
+    seen = set()
+    for seed in range(30):
+        bordered = draw_border(picture, np.random.default_rng(seed))
+        assert np.array_equal(bordered[13:-13, 13:-13], picture[13:-13, 13:-13])
+        for turns in range(4):
+            edge, was = np.rot90(bordered, turns), np.rot90(picture, turns)
+            if not np.array_equal(edge[0, 20:30], was[0, 20:30]):
+                seen.add(turns)
+                assert len(np.unique(edge[0, 20:30], axis=0)) == 1
+    assert seen == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (2, 9, 1), (3, 3, 3)])
+def test_borders_leave_some_of_a_tiny_picture(shape):
+    picture = np.full(shape, 99, np.uint8)
+    for seed in range(20):
+        assert draw_border(picture, np.random.default_rng(seed)).shape == shape

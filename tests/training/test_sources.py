@@ -42,9 +42,10 @@ def test_more_candidates_give_sharper_crops(recipe, photos):
     assert means[1] > means[0]
 
 
-def test_structures_change_the_reference_and_leave_the_rest_of_the_stream(recipe):
+@pytest.mark.parametrize("drawing", ["structures", "borders"])
+def test_drawings_change_the_reference_and_leave_the_rest_of_the_stream(recipe, drawing):
     plain = examples(recipe.data, 30)
-    lined = examples(changed(recipe, structures=1.0), 30)
+    lined = examples(changed(recipe, **{drawing: 1.0}), 30)
     assert sum(np.array_equal(a[1], b[1]) for a, b in zip(plain, lined, strict=True)) < 15
     noise = [degraded - reference for degraded, reference in plain]
     np.testing.assert_allclose(noise[0], lined[0][0] - lined[0][1], atol=1e-6)
