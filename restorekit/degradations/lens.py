@@ -61,7 +61,8 @@ class Raindrops(TracedDegradation):
     I = (1 - M) B + R (Qian et al., CVPR 2018). Each drop is a lens of its own: the ray of a pixel
     leaves the water where Snell's law sends it and sees the scene there, upside down and reduced
     (Roser and Geiger, ICCV Workshops 2009); what Fresnel's equations reflect darkens the rim. Mask
-    and refraction are blurred together by the aperture, in light.
+    and refraction are blurred together by the aperture, in light. What a drop sees beyond the
+    picture is told by `sky` and `ambient`: real drops are pale before what is dark.
     """
 
     name: ClassVar[str] = "raindrops"
@@ -73,6 +74,8 @@ class Raindrops(TracedDegradation):
         "highlights": "1.0..3.0",
         "trails": "0.0..0.3",
         "sky": 1.0,
+        "ambient": 0.0,
+        "ambient_light": 1.0,
         "space": "linear",
     }
     severities: ClassVar = tuple(
@@ -84,6 +87,8 @@ class Raindrops(TracedDegradation):
             "highlights": 1.5,
             "trails": 0.1,
             "sky": 1.0,
+            "ambient": 0.0,
+            "ambient_light": 1.0,
             "space": "linear",
         }
         for cover, size in ((0.02, 5.0), (0.05, 7.0), (0.1, 9.0), (0.2, 12.0), (0.4, 16.0))
@@ -96,6 +101,8 @@ class Raindrops(TracedDegradation):
     highlights: float = Field(ge=1, le=20, description="true brightness of clipped lights")
     trails: float = Field(ge=0, le=1, description="part of the drops that ran down and left more")
     sky: float = Field(ge=1, le=20, description="brightness above the picture, where drops see it")
+    ambient: float = Field(ge=0, le=1, description="share of light in drops from all around")
+    ambient_light: float = Field(ge=0, le=20, description="its brightness, in means of the picture")
     space: Space
 
     def traced(
@@ -110,8 +117,12 @@ class Raindrops(TracedDegradation):
 
         def add(light: Picture) -> Picture:
             scene = brighten_highlights(light, self.highlights)
-            drops = convolve(refracted(scene, height, self.sky), aperture)
-            return np.minimum(light * (1 - mask) + drops, np.maximum(light.max(), 1))
+            seen = refracted(scene, height, self.sky)
+            around = np.float32(self.ambient_light) * light.mean()
+            seen += np.float32(self.ambient) * (height > 0)[..., None] * (around - seen)
+            return np.minimum(
+                light * (1 - mask) + convolve(seen, aperture), np.maximum(light.max(), 1)
+            )
 
         return Traced(work_in(self.space, picture, add), {"mask": mask[..., 0]})
 

@@ -83,6 +83,17 @@ def test_a_drop_that_sees_above_the_picture_sees_a_brighter_sky(dome):
     assert brightest[0] > 120  # what is above is seen below: the drop turns it over
 
 
+def test_light_from_all_around_fills_drops_evenly():
+    scene = np.random.default_rng(3).random((200, 240, 3), np.float32)
+    told = drops(blur=0.0, ambient=1.0, ambient_light=0.5, space="display").traced(
+        scene, np.random.default_rng(0)
+    )
+    wet = told.maps["mask"] == 1
+    assert wet.any()
+    np.testing.assert_allclose(told.picture[wet], scene.mean() / 2, rtol=1e-5)
+    assert np.array_equal(told.picture[~wet], scene[~wet])
+
+
 @pytest.mark.parametrize("cover", [0.05, 0.2])
 def test_drops_cover_about_as_much_as_they_should(cover):
     grey = np.full((300, 400, 1), 0.5, np.float32)
