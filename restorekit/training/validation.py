@@ -20,6 +20,8 @@ from restorekit.training.objectives import Batch
 from restorekit.training.sources import Source
 from restorekit.types import Image
 
+HIGHEST_PSNR = 50.0
+"""In dB; a crop nearer to its reference counts so, as one does that came undegraded."""
 SSIM_SIDE = 11
 """Smaller crops have no SSIM."""
 SHOWN = 4
@@ -51,7 +53,8 @@ class Held:
 
     def values(self) -> dict[str, float]:
         """Mean values, of the restored crops and of the degraded ones."""
-        psnr = -10 * torch.stack(self._errors).mean(0).clamp(min=1e-10).log10()
+        each = -10 * torch.stack(self._errors).log10()
+        psnr = each.clamp(max=HIGHEST_PSNR).mean(0)
         values = {"psnr": float(psnr[0]), "degraded_psnr": float(psnr[1])}
         if self._similarities:
             similarity = torch.stack(self._similarities).mean(0)
@@ -68,8 +71,7 @@ class Held:
 def hold(net: nn.Module, source: Source, seed: int, device: torch.device, backend: str) -> Held:
     """Restore the held-out crops: `psnr` and `ssim`, and `degraded_psnr` and so on as they came.
 
-    PSNR is of the mean squared error over all crops, for some may come undegraded, and their own
-    PSNR, infinite, would say nothing.
+    They are means over the crops. Some may come undegraded, and PSNR has an upper bound therefore.
     """
     known = default_registry().get(backend)
     net.eval()

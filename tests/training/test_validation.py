@@ -35,7 +35,19 @@ class Halves(nn.Module):
         return self._outputs(x - 0.05)
 
 
-def test_psnr_is_of_the_mean_error_and_ssim_the_mean():
+@pytest.mark.parametrize(("error", "counts"), [(0.0, 50.0), (1e-4, 50.0), (0.01, 40.0)])
+def test_psnr_is_the_mean_over_crops_and_bounded(error, counts):
+    class Mixed:
+        def held_out(self, seed):
+            for wrong in (error, 0.1):
+                reference = np.full((16, 16, 3), 0.5, np.float32)
+                yield reference + np.float32(wrong), reference
+
+    values = hold(nn.Identity(), Mixed(), 0, CPU, "drunet").values()
+    assert values["psnr"] == values["degraded_psnr"] == pytest.approx((counts + 20) / 2, abs=1e-3)
+
+
+def test_psnr_and_ssim_are_means():
     values = hold(Halves(lambda y: y), Held([(16, 24), (13, 17)]), 0, CPU, "drunet").values()
     assert values["psnr"] == pytest.approx(-20 * np.log10(0.05), abs=1e-3)
     assert values["degraded_psnr"] == pytest.approx(20, abs=1e-3)
