@@ -15,7 +15,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Event:
-    """Base of all events."""
+    """Base of all events; by itself it says nothing but that a training may be stopped here."""
 
 
 @dataclass(frozen=True)

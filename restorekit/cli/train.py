@@ -58,7 +58,7 @@ def train(
 
 
 def show_run(events: Generator[Event, None, None], *, as_json: bool, training: bool = True) -> None:
-    """Show the events of a run; Ctrl-C stops it between two of them, so that it can save."""
+    """Show the events of a run; Ctrl-C stops it between two of its steps, so that it can save."""
     from restorekit.training.distributed import is_first_process
 
     with stop_between_events() as stopped:
@@ -91,5 +91,5 @@ def _until(events: Generator[Event, None, None], stopped: Flag) -> Iterator[Even
     with closing(events):
         for event in events:
             yield event
-            if stopped.is_set():
+            if stopped.is_set() and type(event) is Event:
                 return

@@ -65,8 +65,10 @@ def run_training(
     """Train until the recipe's last step, reporting events.
 
     `folder` receives the state, the recipe as resolved and the best checkpoint; one that several
-    machines train in has to be seen by all. Raises TrainingError, DataError or UsageError before
-    the first step where that is possible. Processes other than the first report bare `Event`s.
+    machines train in has to be seen by all. The generator may be closed at any event; at a bare
+    `Event` nothing is left untold of the steps that the state has. Raises TrainingError,
+    DataError or UsageError before the first step where that is possible. Processes other than the
+    first report bare `Event`s.
     """
     if not resume and (folder / STATE).exists():
         raise TrainingError(f"{folder}: holds a run already; go on with --resume or choose another")
@@ -199,10 +201,11 @@ def _steps(run: Run, folder: Path) -> Iterator[Event]:
             events += _validate(run, folder)
         state.seconds += time.perf_counter() - started
         started = time.perf_counter()
-        # Whoever stops at one of these finds the step complete, its validation included.
         yield from events
         if state.step % recipe.save_every == 0:
             yield _save(run, folder)
+        # The state has had this step since the first of them: only here has all been told as well.
+        yield Event()
     else:
         run.group.any(False)
 

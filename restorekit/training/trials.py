@@ -218,8 +218,7 @@ def _train(
     run = run_training(recipe, folder, resume=resume, device=bench.device)
     try:
         with closing(logged(run, folder, list(recipe.losses))) as events:
-            for _ in events:
-                yield Event()
+            yield from (event for event in events if type(event) is Event)
     except TrainingError:
         if not (folder / BAD_BATCH).exists():
             raise

@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -6,6 +8,8 @@ from typer.testing import CliRunner
 
 from restorekit.backends.checkpoint import read_checkpoint
 from restorekit.cli.app import app
+from restorekit.cli.train import show_run
+from restorekit.events import Event, StepDone, Validated
 from restorekit.media.image import write_image
 from restorekit.training.config import list_recipes
 from restorekit.types import Image
@@ -81,3 +85,20 @@ def test_the_schema_is_json():
 def test_the_list_names_every_recipe():
     output = run("--list").output
     assert all(name in output for name in list_recipes())
+
+
+def test_a_signal_in_a_step_waits_for_all_that_the_step_tells(capsys):
+    told = []
+
+    def events():
+        for number in (1, 2):
+            told.append(number)
+            os.kill(os.getpid(), signal.SIGTERM)
+            yield StepDone(number, 2, {"l1": 0.5}, 1e-3, 0.1, ())
+            yield Validated(number, {"psnr": 30.0}, is_best=True)
+            yield Event()
+
+    with pytest.raises(KeyboardInterrupt):
+        show_run(events(), as_json=True)
+    assert told == [1]
+    assert '"Validated"' in capsys.readouterr().out

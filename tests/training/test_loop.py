@@ -10,10 +10,11 @@ import torch
 
 from restorekit.backends.checkpoint import read_checkpoint
 from restorekit.errors import DataError, TrainingError, UsageError
-from restorekit.events import Finished, Saved, Started, StepDone, Validated, Warned
+from restorekit.events import Event, Finished, Saved, Started, StepDone, Validated, Warned
 from restorekit.training import loop
 from restorekit.training.config import parse_recipe
 from restorekit.training.loop import run_training
+from restorekit.training.runs import read_run
 from restorekit.training.sinks import LOG, logged
 from restorekit.training.state import read_state
 from tests.training.processes import start
@@ -70,6 +71,20 @@ def test_a_run_reports_and_writes_what_it_should(recipe, tmp_path):
     assert card.training.recipe_sha256 == recipe.sha256
     assert card.task == "denoise"
     assert json.loads((tmp_path / "recipe.json").read_text())["steps"] == 20
+
+
+def test_a_run_stopped_between_steps_has_told_all_of_them(recipe, tmp_path):
+    run(recipe, tmp_path / "whole")
+    for stop in (10, 20):  # both are validated
+        events, done = training(recipe, tmp_path / "parts", resume=stop > 10), 0
+        for event in events:
+            done = event.step if isinstance(event, StepDone) else done
+            if done == stop and type(event) is Event:
+                events.close()
+    whole, parts = (read_run(tmp_path / name) for name in ("whole", "parts"))
+    assert parts.validations == whole.validations
+    assert [row["l1"] for row in parts.steps] == [row["l1"] for row in whole.steps]
+    assert parts.is_finished
 
 
 def test_training_learns(content, tmp_path):
