@@ -50,7 +50,7 @@ def finetune(
     from restorekit.training.finetune import plan_tuning
 
     if resume:
-        if output is None or start or recipe or data or settings or freeze:
+        if output is None or start or recipe or data or settings or freeze or check:
             raise UsageError("finetune --resume takes the run's folder alone: -o DIR --resume")
         show_run(api.resumed_tuning(output, device=device), as_json=as_json)
         return

@@ -31,9 +31,9 @@ from restorekit.training.config import (
     read_recipe,
 )
 from restorekit.training.distributed import is_first_process
-from restorekit.training.loop import STATE, make_folder, run_training
+from restorekit.training.loop import make_folder, run_training
 from restorekit.training.schedule import complete_recipe, merged, table
-from restorekit.training.state import read_state, write_state
+from restorekit.training.state import STATE, read_state, write_state
 from restorekit.training.transplant import misfits, open_weights, transplant
 
 START = "start.safetensors"

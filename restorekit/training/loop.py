@@ -37,11 +37,10 @@ from restorekit.training.order import Order, plan_order, require_shares
 from restorekit.training.result import write_best
 from restorekit.training.sources import Source, open_source
 from restorekit.training.speed import autocast, build_scaler, prepare
-from restorekit.training.state import TrainingState, write_state
+from restorekit.training.state import STATE, TrainingState, write_state
 from restorekit.training.transplant import misfits
 from restorekit.training.validation import hold
 
-STATE = "state.pt"
 BAD_BATCH = "bad-batch.pt"
 PICTURES = "validation"
 

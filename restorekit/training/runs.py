@@ -49,7 +49,8 @@ class RunLog:
     @property
     def best(self) -> Row | None:
         """The validation with the highest PSNR; None before the first."""
-        return max(self.validations, key=lambda row: row["psnr"], default=None)
+        known = (row for row in self.validations if not math.isnan(row["psnr"]))
+        return max(known, key=lambda row: row["psnr"], default=None)
 
     @property
     def seconds_per_step(self) -> float:
@@ -90,14 +91,10 @@ def read_run(folder: Path) -> RunLog:
     if not log.is_file():
         raise UsageError(f"{folder}: holds no run (no {LOG}); name a folder that train made")
     try:
-        with log.open(newline="", encoding="utf-8") as file:
-            rows = [_numbers(row) for row in csv.DictReader(file)]
+        rows = _read_rows(log)
     except (OSError, ValueError) as error:
         raise UsageError(f"{log}: cannot be read as the log of a run: {error}") from None
-    try:
-        recipe = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{folder / RECIPE}: cannot be read: {error}") from None
+    recipe = _recipe(folder / RECIPE)
     return RunLog(
         folder,
         recipe,
@@ -107,16 +104,42 @@ def read_run(folder: Path) -> RunLog:
     )
 
 
+def _read_rows(log: Path) -> list[Row]:
+    """Read all rows but a last one that a full disk or a power cut left unfinished."""
+    with log.open(newline="", encoding="utf-8") as file:
+        written = [*csv.DictReader(file)]
+    rows: list[Row] = []
+    for number, row in enumerate(written, 1):
+        try:
+            rows.append(_numbers(row))
+        except ValueError as error:
+            if number < len(written):
+                raise ValueError(f"row {number}: {error}") from None
+    return rows
+
+
+def _recipe(path: Path) -> Mapping[str, Any]:
+    try:
+        recipe: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        _ = recipe["name"], recipe["task"], recipe["net"]["backend"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        said = error if isinstance(error, OSError | ValueError) else "is no recipe of a run"
+        raise UsageError(f"{path}: cannot be read: {said}") from None
+    return recipe
+
+
 def _total(lines: Path, recipe: Mapping[str, Any]) -> int | None:
     """Steps of the run: of the recipe, or as the run said at its start where that counts epochs."""
     if recipe.get("steps") is not None or not lines.is_file():
         return recipe.get("steps")
-    first = next((line for line in lines.open(encoding="utf-8") if '"Started"' in line), "{}")
-    total: int | None = json.loads(first).get("total")
+    started = [line for line in lines.open(encoding="utf-8") if '"Started"' in line]
+    total: int | None = json.loads(started[-1]).get("total") if started else None
     return total
 
 
 def _numbers(row: Mapping[str, str | None]) -> dict[str, float]:
+    if None in row or None in row.values():
+        raise ValueError("has not as many fields as the log has columns")
     return {key: float(value) for key, value in row.items() if value}
 
 

@@ -1,6 +1,7 @@
 """What a fine-tuning does where nobody says otherwise: a short schedule for small data."""
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ BATCH, PATCH, LEAST_PATCH = 8, 128, 8
 HELD_OUT_PART, MOST_HELD_OUT = 5, 20
 """One pair in five is held out for validation, and never more than twenty."""
 VALIDATIONS = 10
+WARMUP_PART = 20
+"""The rate rises for a twentieth of the steps, or of the epochs."""
 
 
 def complete_recipe(
@@ -30,19 +33,25 @@ def complete_recipe(
     The schedule is made for the number and the size of the pairs in `data.pairs`. What was said
     stays. Raises UsageError, or DataError where the pairs do not fit together.
     """
-    defaults: dict[str, Any] = {"name": f"{card.name}-tuned", "task": card.task}
+    defaults: dict[str, Any] = {"name": f"{_plain(card.name)}-tuned", "task": card.task}
     if table(said, "net").get("backend", card.backend) == card.backend:
         defaults["net"] = {"backend": card.backend, "config": dict(card.config)}
-    if scheduled:
-        pairs = _pairs(said)
-        multiple = default_registry().get(card.backend).capabilities.multiple
-        defaults |= _schedule(pairs, said, multiple)
-    complete = merged(defaults, said)
-    if complete["task"] is None:
+    if merged(defaults, said)["task"] is None:
         raise UsageError(f"{card.name} does not tell its task; add --set task=denoise or another")
-    if "epochs" in said and scheduled:
-        del complete["steps"]
-    return parse_recipe(complete, where)
+    if scheduled:
+        if table(said, "data").get("pairs") is None:
+            raise UsageError("nothing to tune on: give --data DIR, a folder of pairs, or a recipe")
+        length = {} if "epochs" in said else {"steps": LEAST_STEPS}
+        # What was said is checked before anything is computed from it.
+        parse_recipe(merged({**defaults, **length, "losses": {"l1": 1.0}}, said), where)
+        multiple = default_registry().get(card.backend).capabilities.multiple
+        defaults |= _schedule(_pairs(Path(said["data"]["pairs"])), said, multiple)
+    return parse_recipe(merged(defaults, said), where)
+
+
+def _plain(name: str) -> str:
+    """Return a name with nothing in it that a recipe's cannot have."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._") or "model"
 
 
 def table(said: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -62,12 +71,9 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return result
 
 
-def _pairs(said: Mapping[str, Any]) -> list[Pair]:
-    folder = table(said, "data").get("pairs")
-    if folder is None:
-        raise UsageError("nothing to tune on: give --data DIR, a folder of pairs, or a recipe")
+def _pairs(folder: Path) -> list[Pair]:
     # What does not fit is left to those who open the pictures: they name each file.
-    pairs = [*survey(Path(folder)).pairs] or find_pairs(Path(folder))
+    pairs = [*survey(folder).pairs] or find_pairs(folder)
     if len(pairs) < 2:
         raise DataError(f"{folder}: one pair is too few: one is to tune on, another to validate")
     return pairs
@@ -85,13 +91,18 @@ def _schedule(pairs: list[Pair], said: Mapping[str, Any], multiple: int) -> dict
     }
     pixels = sum(map(math.prod, sizes[: -data["hold_out"]]))
     seen = data["batch"] * data["patch"] ** 2
-    steps = said.get("steps", min(max(round(PASSES * pixels / seen), LEAST_STEPS), MOST_STEPS))
+    if "epochs" in said:
+        steps = said["epochs"] * max(len(pairs) - data["hold_out"], 1) // data["batch"]
+        length = {}
+    else:
+        steps = said.get("steps", min(max(round(PASSES * pixels / seen), LEAST_STEPS), MOST_STEPS))
+        length = {"steps": steps}
     every = max(steps // VALIDATIONS, 1)
     return {
-        "steps": steps,
+        **length,
         "data": data,
         "losses": {"l1": 1.0},
-        "optim": {"lr": 1e-4, "warmup": steps // 20},
+        "optim": {"lr": 1e-4, "warmup": said.get("epochs", steps) // WARMUP_PART},
         "ema": 0.99,
         "validate_every": every,
         "save_every": every,

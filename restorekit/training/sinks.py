@@ -16,6 +16,7 @@ from restorekit.errors import TrainingError
 from restorekit.events import Event, Saved, Started, StepDone, Validated, as_line
 from restorekit.files import atomic_path
 from restorekit.media.image import read_image
+from restorekit.training.state import STATE
 
 LOG = "log.csv"
 LINES = "log.jsonl"
@@ -57,8 +58,17 @@ def logged(
                 sink.close()
 
 
+def _forget(folder: Path) -> None:
+    """Drop the logs of a run that came to no state; one that is resumed has one."""
+    if not (folder / STATE).exists():
+        for name in (LOG, LINES):
+            (folder / name).unlink(missing_ok=True)
+
+
 def _write(sinks: Sequence[Sink], event: Event, folder: Path) -> None:
     try:
+        if isinstance(event, Started) and not event.done:
+            _forget(folder)
         for sink in sinks:
             sink.write(event)
     except OSError as error:
@@ -113,7 +123,7 @@ def _rows(path: Path, until: float = math.inf) -> list[dict[str, str]]:
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if None not in row.values()]
+        rows = [row for row in csv.DictReader(file) if None not in (*row, *row.values())]
     return [row for row in rows if row["step"].isdecimal() and int(row["step"]) <= until]
 
 
@@ -170,7 +180,7 @@ class _Board:
             case Validated():
                 self._step = event.step
                 self._scalars({f"validation/{n}": value for n, value in event.values.items()})
-            case Saved() if event.path.parent.name == VALIDATIONS:
+            case Saved() if event.path.parent == self._folder / VALIDATIONS:
                 pixels = read_image(event.path).pixels
                 self._writer.add_image("validation", pixels, self._step, dataformats="HWC")
 

@@ -19,6 +19,8 @@ from restorekit.errors import TrainingError
 from restorekit.files import atomic_path, free_bytes
 from restorekit.training.config import TrainingRecipe, parse_recipe
 
+STATE = "state.pt"
+"""The file in the folder of a run that it goes on by."""
 FORMAT = "restorekit training state 1"
 
 

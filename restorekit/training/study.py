@@ -29,13 +29,18 @@ if TYPE_CHECKING:
 
 Value = bool | int | float | str
 Values = dict[str, Value]
+SHORT = 7
+"""So many characters of a number are shown as they are, such as 0.99995 and 0.0003."""
 
 
 class Range(Section):
-    """Where a nuisance hyper-parameter is searched: an interval, or a list."""
+    """Where a nuisance hyper-parameter is searched: an interval, or a list.
 
-    low: float | None = None
-    high: float | None = None
+    Between two whole numbers, written without a point, whole numbers are searched.
+    """
+
+    low: int | float | None = None
+    high: int | float | None = None
     log: bool = False
     choices: tuple[Value, ...] = ()
 
@@ -56,12 +61,7 @@ class Range(Section):
         """The outermost values."""
         if self.low is None or self.high is None:
             return self.choices
-        return (int(self.low), int(self.high)) if self.whole else (self.low, self.high)
-
-    @property
-    def whole(self) -> bool:
-        """Whether only whole numbers are meant."""
-        return all(x is not None and x == int(x) and not self.log for x in (self.low, self.high))
+        return self.low, self.high
 
     def place(self, value: object) -> float | None:
         """Where a value lies in the interval, from 0 to 1; None in a list."""
@@ -75,8 +75,8 @@ class Range(Section):
         """Ask the sampler for a value."""
         if self.low is None or self.high is None:
             return cast("Value", trial.suggest_categorical(name, self.choices))
-        if self.whole:
-            return trial.suggest_int(name, int(self.low), int(self.high))
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return trial.suggest_int(name, self.low, self.high, log=self.log)
         return trial.suggest_float(name, self.low, self.high, log=self.log)
 
 
@@ -122,9 +122,11 @@ class StudyRecipe(Section):
 
 
 def label(values: Mapping[str, object]) -> str:
-    """Write values of hyper-parameters in a line, floats short."""
+    """Write values of hyper-parameters in a line, long floats to four digits."""
     return ", ".join(
-        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
+        f"{key}={value:.4g}"
+        if isinstance(value, float) and len(str(value)) > SHORT
+        else f"{key}={value}"
         for key, value in values.items()
     )
 

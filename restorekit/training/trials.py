@@ -4,6 +4,7 @@ Optuna chooses what to try and keeps it in a journal, one study of its own per a
 interrupted goes on where it stopped.
 """
 
+import json
 import time
 from collections.abc import Generator
 from contextlib import closing
@@ -17,11 +18,12 @@ from restorekit.backends.model import build_net
 from restorekit.errors import MissingExtraError, TrainingError, UsageError
 from restorekit.events import Event, Finished, Started, TrialDone
 from restorekit.files import atomic_path
-from restorekit.training.config import TrainingRecipe
-from restorekit.training.loop import BAD_BATCH, STATE, make_folder, run_training
+from restorekit.training.config import Section, TrainingRecipe
+from restorekit.training.loop import BAD_BATCH, make_folder, run_training
 from restorekit.training.runs import read_run
 from restorekit.training.sinks import LOG, logged
 from restorekit.training.sources import find_pictures
+from restorekit.training.state import STATE
 from restorekit.training.study import StudyRecipe, Values, check_keys, label, recipe_of
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ class Bench:
 
         found = optuna.create_study(
             storage=self.storage,
-            study_name=label(arm),
+            study_name=json.dumps(arm, sort_keys=True),
             direction="maximize",
             load_if_exists=True,
         )
@@ -117,20 +119,36 @@ def _storage(study: StudyRecipe, folder: Path) -> "BaseStorage":
     return optuna.storages.JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
 
 
+class Memory(Section):
+    """The questions of a study, as its folder keeps them."""
+
+    study: StudyRecipe
+    recipe_sha256: str
+    """Of the training recipe as it was, wherever its file lies."""
+
+    def asks_the_same(self, other: "Memory") -> bool:
+        """Whether only the budget may differ, and the place of the training recipe."""
+        kept = {name: getattr(other.study, name) for name in ("trials", "seeds", "recipe")}
+        return self.model_copy(update={"study": self.study.model_copy(update=kept)}) == other
+
+
 def _remember(study: StudyRecipe, path: Path) -> None:
     """Write the study down; a larger budget goes on, other questions need another folder."""
+    asked = Memory(study=study, recipe_sha256=recipe_of(study, study.arms()[0], study.name).sha256)
     if path.exists():
         try:
-            before = StudyRecipe.model_validate_json(path.read_text(encoding="utf-8"))
+            before = Memory.model_validate_json(path.read_text(encoding="utf-8"))
         except ValueError:
             raise UsageError(
                 f"{path}: is damaged, or is of another version; choose another folder with -o"
             ) from None
-        budget = {"trials": study.trials, "seeds": study.seeds}
-        if before.model_copy(update=budget) != study:
-            raise UsageError(f"{path.parent}: holds another study; choose another folder with -o")
+        if not before.asks_the_same(asked):
+            raise UsageError(
+                f"{path.parent}: holds another study, or one of a training recipe that has "
+                "changed since; choose another folder with -o"
+            )
     with atomic_path(path) as temporary:
-        temporary.write_text(study.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(asked.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def _tune(bench: Bench, number: int, arm: Values) -> Generator[Event, None, None]:

@@ -118,9 +118,11 @@ def test_ctrl_c_saves_and_resume_needs_the_folder_alone(model, pairs, tmp_path):
         (["--from", "denoise-z"], "did you mean denoise-s"),
         (["--from", "denoise-s"], "give --data DIR"),
         (["--from", "denoise-s", "--data", "/nowhere"], "/nowhere"),
-        (["--from", "denoise-s", "--data", ".", "--set", "stesp=1"], "no pairs found"),
+        (["--from", "denoise-s", "--data", "."], "no pairs found"),
+        (["--from", "denoise-s", "--data", ".", "--set", "stesp=1"], "did you mean steps"),
         (["--from", "denoise-s", "--set", "net=3"], "give --data DIR"),
         (["--resume"], "-o DIR --resume"),
+        (["--resume", "-o", "out", "--check"], "takes the run's folder alone"),
     ],
 )
 def test_a_wrong_command_says_what_to_do(arguments, said, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ from multiprocessing import get_context
 
 import torch
 
-from restorekit.training.loop import STATE
+from restorekit.training.state import STATE
 
 _CONTEXT = get_context("forkserver")
 _CONTEXT.set_forkserver_preload(

@@ -10,11 +10,11 @@ from restorekit.errors import TrainingError, UsageError
 from restorekit.events import StepDone
 from restorekit.training.config import parse_recipe
 from restorekit.training.finetune import plan_tuning
-from restorekit.training.loop import STATE, open_run, run_training, take_step
+from restorekit.training.loop import open_run, run_training, take_step
 from restorekit.training.objectives import Batch
 from restorekit.training.objectives.adversarial import GAMES, Adversarial
 from restorekit.training.objectives.paired import Paired
-from restorekit.training.state import read_state
+from restorekit.training.state import STATE, read_state
 from tests.training.processes import start_two
 
 CPU = torch.device("cpu")

@@ -13,8 +13,8 @@ from restorekit.errors import UsageError
 from restorekit.events import StepDone
 from restorekit.training.config import parse_recipe
 from restorekit.training.distributed import Group
-from restorekit.training.loop import STATE, open_run, run_training
-from restorekit.training.state import read_state
+from restorekit.training.loop import open_run, run_training
+from restorekit.training.state import STATE, read_state
 from tests.training.processes import kill, same_weights, start_two, wait_for
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

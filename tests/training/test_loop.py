@@ -16,7 +16,7 @@ from restorekit.training.config import parse_recipe
 from restorekit.training.loop import run_training
 from restorekit.training.runs import read_run
 from restorekit.training.sinks import LOG, logged
-from restorekit.training.state import read_state
+from restorekit.training.state import STATE, read_state
 from tests.training.processes import start
 
 CPU = torch.device("cpu")
@@ -40,7 +40,7 @@ def stop_after(recipe, folder, step, resume=False):
 
 def digest(folder):
     """Hash of everything in a state that has to be the same; time is not."""
-    state = torch.load(folder / loop.STATE, weights_only=True)
+    state = torch.load(folder / STATE, weights_only=True)
     del state["seconds"]
     sha = hashlib.sha256()
 
@@ -209,7 +209,7 @@ def test_a_killed_process_resumes_bit_for_bit(long_recipe, tmp_path, number):
         assert process.exitcode == 130, message
         assert "Traceback" not in message
     recipe = load_recipe(long_recipe, {})
-    reached = torch.load(tmp_path / "killed" / loop.STATE, weights_only=True)["step"]
+    reached = torch.load(tmp_path / "killed" / STATE, weights_only=True)["step"]
     assert 5 <= reached < 400
     stop_after(recipe, tmp_path / "killed", reached + 5, resume=True)
     stop_after(recipe, tmp_path / "whole", reached + 5)
@@ -242,9 +242,9 @@ def test_resuming_with_another_recipe_lists_what_differs(recipe, content, tmp_pa
 @pytest.mark.parametrize("content_of_state", [b"", b"not a state", None])
 def test_a_damaged_state_is_named(recipe, tmp_path, content_of_state):
     if content_of_state is None:
-        torch.save({"format": "restorekit training state 0"}, tmp_path / loop.STATE)
+        torch.save({"format": "restorekit training state 0"}, tmp_path / STATE)
     else:
-        (tmp_path / loop.STATE).write_bytes(content_of_state)
+        (tmp_path / STATE).write_bytes(content_of_state)
     with pytest.raises(TrainingError, match=r"state\.pt"):
         run(recipe, tmp_path, resume=True)
 
@@ -310,7 +310,7 @@ def test_epochs_are_as_many_steps_as_the_pictures_need(content, tmp_path):
     assert [e.step for e in steps] == [1, 2, 3, 4, 5, 6]
     assert [e.samples for e in steps] == [2] * 6
     assert len({e.lr for e in steps}) == 2
-    assert read_state(tmp_path / loop.STATE)["step"] == 6
+    assert read_state(tmp_path / STATE)["step"] == 6
 
 
 def test_frozen_parameters_stay_as_they_were(content, tmp_path):
@@ -320,7 +320,7 @@ def test_frozen_parameters_stay_as_they_were(content, tmp_path):
     before = loop.open_run(recipe, CPU).objective.net.state_dict()
     before = {key: value.clone() for key, value in before.items()}
     run(recipe, tmp_path)
-    after = read_state(tmp_path / loop.STATE)["net"]
+    after = read_state(tmp_path / STATE)["net"]
     same = {key for key in before if torch.equal(before[key], after[key])}
     assert same - {"residual"} == {key for key in before if key.startswith(("m_head", "m_tail"))}
 

@@ -11,10 +11,10 @@ from restorekit.events import StepDone
 from restorekit.nets.deepdeblur import bicubic_pyramid
 from restorekit.training import loop
 from restorekit.training.config import parse_recipe
-from restorekit.training.loop import STATE, run_training
+from restorekit.training.loop import run_training
 from restorekit.training.objectives import Batch, Phase
 from restorekit.training.objectives.paired import Paired
-from restorekit.training.state import read_state
+from restorekit.training.state import STATE, read_state
 
 CPU = torch.device("cpu")
 

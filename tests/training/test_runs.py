@@ -65,8 +65,29 @@ def test_a_folder_without_a_run_is_named(folder, tmp_path):
         read_run(folder)
 
 
+@pytest.mark.parametrize("cut_off", ["50,1e-", "50,0.001", "50,0.001,0.5,0.1,0.1,20,20,20,20"])
+def test_a_row_that_was_cut_off_at_the_end_is_left_out(folder, cut_off):
+    before = read_run(folder)
+    with (folder / "log.csv").open("a") as file:
+        file.write(cut_off)
+    assert read_run(folder) == before
+
+
 def test_a_damaged_log_is_named(folder):
     with (folder / "log.csv").open("a") as file:
-        file.write("50,1e-")
-    with pytest.raises(UsageError, match=r"log\.csv: cannot be read as the log of a run"):
+        file.write("50,1e-\n51,0.001,0.5,0.1,0.1,,\n")
+    with pytest.raises(UsageError, match=r"log\.csv: cannot be read as the log of a run: row 45"):
         read_run(folder)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"name": "a", "task": "sr", "net": 3}'])
+def test_what_is_no_recipe_of_a_run_is_named(folder, content):
+    (folder / "recipe.json").write_text(content)
+    with pytest.raises(UsageError, match=r"recipe\.json: cannot be read: is no recipe of a run"):
+        read_run(folder)
+
+
+def test_a_validation_without_a_number_is_not_the_best(folder):
+    log = folder / "log.csv"
+    log.write_text(log.read_text().replace(",25.0,", ",nan,"))
+    assert read_run(folder).best["psnr"] == 29.0

@@ -41,8 +41,35 @@ def test_what_was_said_stays_and_the_rest_follows_from_it(tmp_path):
     assert recipe.data.batch == 2
     assert recipe.steps == 20 * 10 * 512**2 / (2 * 128**2)
     assert (recipe.optim.lr, recipe.optim.warmup) == (1e-3, 80)
-    assert scheduled(merged(said, {"epochs": 3})).steps is None
     assert scheduled(merged(said, {"steps": 10})).validate_every == 1
+
+
+@pytest.mark.parametrize(("epochs", "warmup"), [(3, 0), (40, 2)])
+def test_a_schedule_in_epochs_warms_up_in_epochs(tmp_path, epochs, warmup):
+    recipe = scheduled(merged(pairs(tmp_path, 12, 64), {"epochs": epochs, "data": {"batch": 5}}))
+    assert (recipe.steps, recipe.epochs, recipe.optim.warmup) == (None, epochs, warmup)
+    assert recipe.validate_every == max(2 * epochs // 10, 1)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"data": {"batch": 0}},
+        {"data": {"patch": "x"}},
+        {"data": {"hold_out": "x"}},
+        {"steps": "many"},
+        {"epochs": "many"},
+        {"data": {"pairs": 2024}},
+    ],
+)
+def test_a_wrong_value_is_refused_before_anything_is_computed_from_it(tmp_path, said):
+    with pytest.raises(UsageError, match=r"^test: "):
+        scheduled(merged(pairs(tmp_path, 3, 40), said))
+
+
+def test_a_name_becomes_one_that_a_recipe_may_have(tmp_path):
+    card = CARD.model_copy(update={"name": "my model (1)"})
+    assert scheduled(pairs(tmp_path, 3, 40), card).name == "my-model-1-tuned"
 
 
 def test_another_backend_does_not_get_the_card_s_arguments(tmp_path):

@@ -10,6 +10,7 @@ from restorekit.events import Event, Finished, Saved, Started, StepDone, Validat
 from restorekit.media.image import write_image
 from restorekit.training import sinks
 from restorekit.training.sinks import BOARD, LINES, LOG, logged
+from restorekit.training.state import STATE
 from restorekit.types import Image
 
 
@@ -63,6 +64,22 @@ def test_a_resumed_run_cuts_both_logs(tmp_path):
     assert [row["step"] for row in rows(tmp_path)] == ["1", "2", "3", "4", "5", "6"]
     numbers = [line["step"] for line in lines(tmp_path) if line["event"] == "StepDone"]
     assert numbers == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_run_that_came_to_no_state_is_forgotten_by_the_next(tmp_path):
+    validated = Validated(0, {"psnr": 20.0}, False)
+    write([Started("train", 10), validated], tmp_path)
+    write([Started("train", 25), validated, step(1)], tmp_path)
+    assert [row["step"] for row in rows(tmp_path)] == ["0", "1"]
+    assert [line["event"] for line in lines(tmp_path)] == ["Started", "Validated", "StepDone"]
+    assert lines(tmp_path)[0]["total"] == 25
+
+
+def test_a_run_resumed_before_its_first_step_keeps_its_logs(tmp_path):
+    write([Started("train", 10), Validated(0, {"psnr": 20.0}, False)], tmp_path)
+    (tmp_path / STATE).touch()
+    write([Started("train", 10), step(1)], tmp_path)
+    assert [row["step"] for row in rows(tmp_path)] == ["0", "1"]
 
 
 def test_a_line_that_was_cut_off_is_forgotten(tmp_path):

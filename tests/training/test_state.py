@@ -9,8 +9,8 @@ from restorekit.errors import TrainingError, UsageError
 from restorekit.events import Saved, StepDone
 from restorekit.training import loop
 from restorekit.training.config import load_recipe, parse_recipe
-from restorekit.training.loop import BAD_BATCH, STATE, run_training
-from restorekit.training.state import kept_states, read_state
+from restorekit.training.loop import BAD_BATCH, run_training
+from restorekit.training.state import STATE, kept_states, read_state
 
 CPU = torch.device("cpu")
 

@@ -91,6 +91,19 @@ def test_a_finished_study_has_nothing_to_do_and_a_larger_budget_goes_on(study, t
         run(study, tmp_path / "out")
 
 
+def test_a_study_knows_its_training_recipe_wherever_it_lies(study, tmp_path):
+    pytest.importorskip("optuna")
+    run(study, tmp_path / "out")
+    elsewhere = tmp_path / "elsewhere.toml"
+    recipe = (tmp_path / "tiny.toml").read_text()
+    elsewhere.write_text(recipe)
+    moved = study.model_copy(update={"recipe": str(elsewhere)})
+    run(moved, tmp_path / "out")
+    elsewhere.write_text(recipe.replace("warmup = 0", "warmup = 1"))
+    with pytest.raises(UsageError, match="training recipe that has changed"):
+        run(moved, tmp_path / "out")
+
+
 def test_an_interrupted_run_goes_on(study, tmp_path):
     pytest.importorskip("optuna")
     events = api.studying(study, tmp_path / "out", device="cpu")
@@ -193,8 +206,30 @@ def test_ranges_know_their_corners_and_edges():
     assert log.place(1e-3) == pytest.approx(0.5)
     assert [at_edge(log, value) for value in (1.1e-4, 1e-3, 9.9e-3)] == [True, False, True]
     assert Range(low=1, high=4).corners == (1, 4)
-    assert Range(low=1, high=4).whole
+    assert Range(low=0.0, high=1.0).corners == (0.0, 1.0)
     assert not at_edge(Range(choices=("a", "b")), "a")
+
+
+@pytest.mark.parametrize(
+    ("ends", "tried", "found"),
+    [
+        ({"low": 0.0, "high": 1.0}, 0.5, True),
+        ({"low": 1, "high": 10}, 5, True),
+        ({"low": 2, "high": 32, "log": True}, 5, True),
+        ({"low": 1, "high": 10}, 5.5, False),
+        ({"low": 2, "high": 32, "log": True}, 5.5, False),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:The value 5.5")
+def test_whole_numbers_are_searched_between_whole_numbers(ends, tried, found):
+    optuna = pytest.importorskip("optuna")
+    value = Range(**ends).suggest(optuna.trial.FixedTrial({"x": tried}), "x")
+    assert (value == tried) is found
+
+
+def test_values_that_share_digits_are_told_apart():
+    assert label({"ema": 0.99995}) != label({"ema": 0.99999})
+    assert label({"optim.lr": 0.00031622776}) == "optim.lr=0.0003162"
 
 
 def test_the_report_ranks_by_the_repeated_runs_and_says_what_to_doubt(study, tmp_path):
