@@ -27,6 +27,7 @@ _TEX_ESCAPES = {
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
     **{"–": "--", "−": "$-$", "<": r"\textless{}", ">": r"\textgreater{}"},
+    "Δ": r"$\Delta$",
 }
 
 

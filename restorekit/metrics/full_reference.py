@@ -113,10 +113,11 @@ def psnr(restored: Tensor, reference: Tensor, mask: Tensor | None = None) -> Ten
 
 
 def edge_psnr(restored: Tensor, reference: Tensor) -> Tensor:
-    """PSNR over the edges of the reference, in dB; nan where it has none.
+    """PSNR over the edges of the reference, in dB.
 
     Edges are where Sobel's gradient of the luma rises by more than `EDGE` a pixel. The idea is
     that of EPSNR (ITU-T J.144), which finds edges in another way: no comparison with its numbers.
+    Raises UndefinedMetricError for a reference without edges.
     """
     require_comparable(restored, reference)
     gray = luma(reference.double())
@@ -125,7 +126,10 @@ def edge_psnr(restored: Tensor, reference: Tensor) -> Tensor:
         _weigh_along(_weigh_along(x, first, 2), second, 3)
         for first, second in ((_STEP, _SMOOTH), (_SMOOTH, _STEP))
     )
-    return psnr(restored, reference, (torch.hypot(rows, columns) > EDGE).double())
+    edges = torch.hypot(rows, columns) > EDGE
+    if not edges.flatten(1).any(1).all():
+        raise UndefinedMetricError("edge PSNR needs a reference with edges, and this one has none")
+    return psnr(restored, reference, edges.double())
 
 
 def ssim(

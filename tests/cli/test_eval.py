@@ -256,6 +256,11 @@ def test_a_damaged_picture_gives_exit_code_1_and_the_rest_is_measured(data_root,
     assert [Path(each["file"]).name for each in content["results"][0]["failed"]] == ["2.png"]
 
 
+def test_a_comparison_measures_nothing():
+    with pytest.raises(UsageError, match="nothing; leave out --report, --metrics"):
+        run("--compare", "a.json", "b.json", "--report", "c.html", "--metrics", "psnr")
+
+
 def test_two_reports_are_compared(data_root, tmp_path):
     arguments = ("--dataset", data_root / "Rain100L", "--report")
     run(*arguments, tmp_path / "a.json", "--model", ROW)

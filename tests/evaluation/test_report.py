@@ -97,6 +97,7 @@ def test_markdown_is_a_table(evaluations):
 def test_names_cannot_break_the_tables(evaluations):
     odd = [replace(evaluations[0], model="a|b_1%\\x", dataset="mine")]
     assert "| a\\|b_1%\\x | rain-y-matlab |" in as_markdown(odd)
+    assert r"$\Delta$E & " in as_latex([replace(odd[0], model="ΔE")])
     assert r"a|b\_1\%\textbackslash{}x & rain-y-matlab & 2 & 27.00" in as_latex(odd)
 
 
