@@ -74,6 +74,16 @@ class Metric:
     """Decimals in a table."""
     needs: tuple[WeightsFile, ...] = ()
     """Without these files there is no number."""
+    masked: bool = False
+    """It can leave out what an alignment leaves empty; the others are undefined there."""
+
+    def __call__(self, comparison: Comparison) -> float:
+        """Measure one picture; raises UndefinedMetricError where there is no number for it."""
+        if comparison.mask is not None and not self.masked:
+            raise UndefinedMetricError(
+                f"{self.label} would count what the alignment of this protocol leaves empty"
+            )
+        return self.compute(comparison).item()
 
 
 def _lpips(net: str) -> Metric:
@@ -87,8 +97,8 @@ def _lpips(net: str) -> Metric:
 
 
 _METRICS = (
-    Metric("psnr", "PSNR [dB]", lambda c: psnr(*c.both, c.mask), digits=2),
-    Metric("ssim", "SSIM", lambda c: ssim(*c.both, c.protocol.ssim, c.mask)),
+    Metric("psnr", "PSNR [dB]", lambda c: psnr(*c.both, c.mask), digits=2, masked=True),
+    Metric("ssim", "SSIM", lambda c: ssim(*c.both, c.protocol.ssim, c.mask), masked=True),
     Metric("ms_ssim", "MS-SSIM", lambda c: ms_ssim(*c.both)),
     Metric("mae", "MAE", lambda c: mae(*c.both), higher_is_better=False),
     Metric("delta_e", "ΔE 2000", lambda c: delta_e(*c.both_rgb), higher_is_better=False, digits=2),
@@ -193,7 +203,7 @@ def measure_or_say(
         if name in lacking:
             continue
         try:
-            values[name] = METRICS[name].compute(comparison).item()
+            values[name] = METRICS[name](comparison)
         except UndefinedMetricError as error:
             reasons.append(str(error))
     return values, tuple(reasons)

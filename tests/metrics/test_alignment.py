@@ -1,3 +1,5 @@
+import math
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from skimage import data
 from restorekit.errors import DataError
 from restorekit.metrics.alignment import align
 from restorekit.metrics.full_reference import psnr, ssim
-from restorekit.metrics.protocols import get_protocol, measure
+from restorekit.metrics.protocols import get_protocol, measure, measure_or_say, with_metrics
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +117,13 @@ def test_grey_pictures_are_aligned(reference):
 def test_pictures_without_anything_in_common_are_refused(reference):
     with pytest.raises(DataError, match="too little in common"):
         align(torch.zeros_like(reference), reference)
+
+
+def test_a_metric_that_cannot_leave_out_what_is_empty_is_undefined(reference):
+    protocol = with_metrics(get_protocol("realblur-aligned"), ["psnr", "mae", "delta_e"])
+    values, reasons = measure_or_say(moved(reference, 2, 1), reference, protocol)
+    assert math.isfinite(values["psnr"])
+    assert math.isnan(values["mae"])
+    assert math.isnan(values["delta_e"])
+    assert len(reasons) == 2
+    assert reasons[0] == "MAE would count what the alignment of this protocol leaves empty"
