@@ -21,7 +21,7 @@ from restorekit.backends.hub import find_checkpoint, sha256
 from restorekit.backends.model import build_net
 from restorekit.backends.registry import default_registry
 from restorekit.errors import TrainingError, UsageError
-from restorekit.events import Event, Saved, Tuned, Validated, Warned, WeightsLoaded
+from restorekit.events import Event, Saved, Started, Tuned, Validated, Warned, WeightsLoaded
 from restorekit.files import atomic_path
 from restorekit.training.config import (
     TrainingRecipe,
@@ -183,13 +183,24 @@ def run_tuning(
     ) as events:
         try:
             started = next(events)
+            _require_more(started)
         except BaseException:
+            events.close()
             if is_first_process():
                 _clear(folder)
             raise
         yield started
         yield from tuning.report if is_first_process() else ()
         yield from _noted(events, tuning.notes, recipe, folder)
+
+
+def _require_more(started: Event) -> None:
+    """Raise UsageError for a run whose epochs are over; its steps were looked at before."""
+    if isinstance(started, Started) and started.done >= started.total:
+        raise UsageError(
+            f"the run that is to go on is at its last step, {started.done}; "
+            "say how far to go: --set epochs=N, more than before"
+        )
 
 
 def _lay_out(tuning: Tuning, recipe: TrainingRecipe, folder: Path) -> None:

@@ -76,7 +76,8 @@ class TrainingState:
         except (KeyError, RuntimeError, ValueError) as error:
             raise TrainingError(
                 f"{path}: does not fit the net or the optimiser that this restorekit makes of its "
-                "recipe; go on with the restorekit that wrote it"
+                "recipe; leave optim.groups, optim.layer_decay and net.freeze as they were, or go on "
+                "with the restorekit that wrote it"
             ) from error
 
     def _take_up(self, content: Mapping[str, Any]) -> None:
@@ -85,13 +86,20 @@ class TrainingState:
             module.load_state_dict(content["others"][name])
         self.average.load_state_dict(content["average"])
         for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(content["optimizers"][name])
+            optimizer.load_state_dict(_as_set(optimizer, content["optimizers"][name]))
         # States of older versions do not have them.
         if content.get("scaler"):
             self.scaler.load_state_dict(content["scaler"])
         _set_random_states(content["random"])
         for name in _PLAIN:
             setattr(self, name, content.get(name, getattr(self, name)))
+
+
+def _as_set(optimizer: Optimizer, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a saved state with the settings of this optimiser: a tuning may have changed them."""
+    groups = zip(optimizer.state_dict()["param_groups"], saved["param_groups"], strict=True)
+    settings = [{**own, "params": theirs["params"]} for own, theirs in groups]
+    return {**saved, "param_groups": settings}
 
 
 _PLAIN = ("step", "best", "skipped", "seconds", "before")

@@ -146,17 +146,29 @@ def test_a_training_state_goes_on_with_its_step_and_optimiser(model, pairs, tmp_
     state = tmp_path / "first" / "state.pt"
     with pytest.raises(UsageError, match=r"is at step 6 and the recipe ends at 6; .*steps=12"):
         plan_tuning(state, None, data=None, overrides={})
-    overrides = {"steps": 9, "optim.lr": 3.3e-5}
+    overrides = {"steps": 9, "optim.lr": 3.3e-5, "optim.weight_decay": 0.25}
     planned = plan_tuning(state, None, data=pairs, overrides=overrides)
     events = tune(planned, tmp_path / "second")
     assert [e.step for e in events if isinstance(e, StepDone)] == [7, 8, 9]
     assert next(e for e in events if isinstance(e, Validated)).step == 6
     later = torch.load(tmp_path / "second" / "state.pt", weights_only=True)
-    moments = later["optimizers"]["net"]["state"][0]
-    assert moments["step"] == 9
+    optimizer = later["optimizers"]["net"]
+    assert optimizer["state"][0]["step"] == 9
+    assert optimizer["param_groups"][0]["weight_decay"] == 0.25
     card = read_card(tmp_path / "second" / "first-tuned-tuned.safetensors")
     assert card.source.startswith("continued from first-tuned (sha256 ")
     assert card.source.endswith("at step 6")
+
+
+def test_a_run_whose_epochs_are_over_needs_more_to_go_on(model, pairs, tmp_path):
+    tune(plan(model, pairs, epochs=1), tmp_path / "first")
+    state = tmp_path / "first" / "state.pt"
+    planned = plan_tuning(state, None, data=pairs, overrides={})
+    with pytest.raises(UsageError, match=r"at its last step, \d+; .*--set epochs=N"):
+        tune(planned, tmp_path / "second")
+    assert not (tmp_path / "second" / "state.pt").exists()
+    further = plan_tuning(state, None, data=pairs, overrides={"epochs": 2})
+    assert any(isinstance(event, StepDone) for event in tune(further, tmp_path / "third"))
 
 
 def test_a_training_state_does_not_go_on_in_another_net(model, pairs, tmp_path):
