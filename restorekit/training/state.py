@@ -76,8 +76,8 @@ class TrainingState:
         except (KeyError, RuntimeError, ValueError) as error:
             raise TrainingError(
                 f"{path}: does not fit the net or the optimiser that this restorekit makes of its "
-                "recipe; leave optim.groups, optim.layer_decay and net.freeze as they were, or go on "
-                "with the restorekit that wrote it"
+                "recipe; leave optim.groups, optim.layer_decay and net.freeze as they were, or "
+                "go on with the restorekit that wrote it"
             ) from error
 
     def _take_up(self, content: Mapping[str, Any]) -> None:
