@@ -27,7 +27,7 @@ from restorekit.backends.model import build_net
 from restorekit.training.config import read_recipe
 
 MEASURED = Path(__file__).with_name("embedded_nets.json")
-TASKS = ("defocus-s", "derain-s")
+TASKS = ("defocus-s-first", "derain-s")
 """The recipes whose data the candidates are compared on."""
 CALIBRATION = 8, 32
 """Steps of two short runs; their difference tells what a step costs."""
