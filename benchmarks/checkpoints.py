@@ -85,9 +85,9 @@ def reduced(known: str) -> Iterator[Row]:
         yield Row("sr", f"{known}-x{scale}", f"eval/{known}", protocol, ENLARGERS, known)
 
 
-def made(task: str, preset: str, *baselines: str) -> Row:
-    name = f"Kodak24-{preset}"
-    return Row(task, name, KODAK, "rgb", baselines, recipe=preset, note=f"made by `{preset}`")
+def made(task: str, recipe: str, *baselines: str) -> Row:
+    name = f"Kodak24-{recipe.replace(':', '-')}"
+    return Row(task, name, KODAK, "rgb", baselines, recipe=recipe, note=f"made by `{recipe}`")
 
 
 ROWS = (
@@ -108,6 +108,7 @@ ROWS = (
     *reduced("Set14"),
     Row("derain", "Rain100L", "paired/Rain100L", "rain-y-matlab", ("guided-filter",), "Rain100L"),
     Row("raindrop", "RainDrop_2", "paired/RainDrop_2", "raindrop-y", ("median",)),
+    made("raindrop", "raindrop", "median"),
     Row(
         "dehaze",
         "SOTS_indoor_13",
@@ -124,6 +125,7 @@ ROWS = (
         ("richardson-lucy", "wiener"),
         note="means of real frames of GoPro, not its own blurred files",
     ),
+    made("deblur", "camera-shake:2", "richardson-lucy", "wiener"),
     made("desnow", "snow-m", "median"),
     made("defocus", "defocus-dpdd-like", "richardson-lucy", "wiener"),
     made("lowlight", "lowlight"),
