@@ -9,21 +9,30 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from restorekit.errors import DataError, PictureError
 from restorekit.training.distributed import Group
 from restorekit.training.objectives import Batch
 from restorekit.training.order import Draw, Order
 from restorekit.training.sources import Crop, Example, Source
 
+Broken = PictureError | DataError
+
 
 @dataclass(frozen=True)
-class Examples(Dataset[Example]):
+class Examples(Dataset[Example | Broken]):
     """The examples of a run by their draws."""
 
     source: Source
     order: Order
 
-    def __getitem__(self, draw: Draw) -> Example:
-        """Make the example."""
+    def __getitem__(self, draw: Draw) -> Example | Broken:
+        """Make the example, or return why not: an error raised in a worker loses its message."""
+        try:
+            return self._example(draw)
+        except (PictureError, DataError) as error:
+            return error
+
+    def _example(self, draw: Draw) -> Example:
         example = self.source.random(self.order.seed, draw)
         mix = self.order.mix(draw)
         if mix is None or mix.other == draw:
@@ -51,20 +60,29 @@ def batches(
 ) -> Iterator[Batch]:
     """Yield the batches of the steps, prepared ahead by `data.workers` processes.
 
-    Of a run of several processes only the group's own share.
+    Of a run of several processes only the group's own share. Raises PictureError or DataError for
+    a picture that broke since the run began.
     """
     workers = order.data.workers
     loader = DataLoader(
         Examples(source, order),
         batch_sampler=Shares(order, steps, group or Group()),
         num_workers=workers,
-        collate_fn=collate,
+        collate_fn=_collate_or_tell,
         worker_init_fn=_prepare_worker,
         # Its own, for opening a loader draws a number, and a resumed run opens one more.
         generator=torch.Generator(),
         prefetch_factor=4 if workers else None,
     )
-    return iter(loader)
+    for batch in loader:
+        if isinstance(batch, Broken):
+            raise batch
+        yield batch
+
+
+def _collate_or_tell(examples: Sequence[Example | Broken]) -> Batch | Broken:
+    broken = (example for example in examples if isinstance(example, Broken))
+    return next(broken, None) or collate([e for e in examples if not isinstance(e, Broken)])
 
 
 def collate(examples: Sequence[Example]) -> Batch:

@@ -21,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from restorekit.backends.model import build_net, load_model
 from restorekit.backends.registry import default_registry
 from restorekit.data.pairs import Pair
-from restorekit.errors import TrainingError, UsageError
+from restorekit.errors import DataError, PictureError, TrainingError, UsageError
 from restorekit.events import Event, Finished, Saved, Started, StepDone, Validated, Warned
 from restorekit.files import atomic_path, free_bytes
 from restorekit.training import optim
@@ -178,7 +178,7 @@ def _train(run: Run, folder: Path) -> Generator[Event, None, None]:
         if run.recipe.validate_start and not state.before and run.group.is_first:
             yield from _validate_start(run, folder)
         yield from _steps(run, folder)
-    except GeneratorExit:
+    except (GeneratorExit, PictureError, DataError):
         run.group.any(True)
         _save(run, folder)
         raise

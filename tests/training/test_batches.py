@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from restorekit.data.crops import PictureCache
+from restorekit.errors import PictureError
 from restorekit.training.batches import Examples, batches
 from restorekit.training.config import parse_recipe
 from restorekit.training.distributed import Group
@@ -33,6 +35,19 @@ def test_batches_do_not_depend_on_workers_or_on_where_a_run_starts(content, mixu
     for a, b in zip(whole + whole[2:], by_worker + tail, strict=True):
         assert torch.equal(a.degraded, b.degraded)
         assert torch.equal(a.reference, b.reference)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_that_broke_since_is_named(content, monkeypatch, workers):
+    monkeypatch.setattr(PictureCache, "has_room", False)
+    content["data"] |= {"workers": workers}
+    recipe = parse_recipe(content, "tiny")
+    source = open_source(recipe.data)
+    order, _ = plan_order(recipe, len(source.train_pictures))
+    for picture in source.train_pictures:
+        picture.write_bytes(picture.read_bytes()[:-40])
+    with pytest.raises(PictureError, match=r"^\S+\.png"):
+        list(batches(source, order, range(4)))
 
 
 def test_processes_see_the_parts_of_one_batch(content):

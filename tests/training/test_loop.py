@@ -9,13 +9,15 @@ import pytest
 import torch
 
 from restorekit.backends.checkpoint import read_checkpoint
-from restorekit.errors import DataError, TrainingError, UsageError
+from restorekit.data.crops import PictureCache
+from restorekit.errors import DataError, PictureError, TrainingError, UsageError
 from restorekit.events import Event, Finished, Saved, Started, StepDone, Validated, Warned
 from restorekit.training import loop
 from restorekit.training.config import parse_recipe
 from restorekit.training.loop import run_training
 from restorekit.training.runs import read_run
 from restorekit.training.sinks import LOG, logged
+from restorekit.training.sources import open_source
 from restorekit.training.state import STATE, read_state
 from tests.training.processes import start
 
@@ -85,6 +87,18 @@ def test_a_run_stopped_between_steps_has_told_all_of_them(recipe, tmp_path):
     assert parts.validations == whole.validations
     assert [row["l1"] for row in parts.steps] == [row["l1"] for row in whole.steps]
     assert parts.is_finished
+
+
+def test_a_picture_that_breaks_on_the_way_costs_no_finished_step(content, tmp_path, monkeypatch):
+    monkeypatch.setattr(PictureCache, "has_room", False)
+    recipe = parse_recipe(content, "tiny")
+    events = training(recipe, tmp_path / "run")
+    next(event for event in events if isinstance(event, StepDone) and event.step == 3)
+    for picture in open_source(recipe.data).train_pictures:
+        picture.write_bytes(picture.read_bytes()[:-40])
+    with pytest.raises(PictureError):
+        list(events)
+    assert read_state(tmp_path / "run" / STATE)["step"] == 3
 
 
 def test_training_learns(content, tmp_path):
