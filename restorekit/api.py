@@ -11,6 +11,7 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import numpy as np
 from torch import nn
 
 from restorekit.backends import hub
@@ -87,16 +88,19 @@ def restore(
     """Restore one picture.
 
     Takes a path or samples, (H, W, 3) RGB, (H, W, 1) or (H, W), uint8, uint16 or float32 in [0, 1],
-    and returns (H, W, C) of the same dtype, larger by the scale of the model. Give a task, or a
-    model. Pictures larger than memory allows are tiled; `strength` 0 to 1 mixes the restored
-    picture into the degraded one; `ensemble` averages over the eight symmetries of the square,
-    eight times slower; `scale` chooses among the models of a task, of which it is the smallest.
+    and returns (H, W, C) of the same dtype, larger by the scale of the model; float64 becomes
+    float32. Raises UsageError for other samples.
+
+    Give a task, or a model. Pictures larger than memory allows are tiled; `strength` 0 to 1 mixes
+    the restored picture into the degraded one; `ensemble` averages over the eight symmetries of the
+    square, eight times slower; `scale` chooses among the models of a task, of which it is the
+    smallest.
     """
     restorer = Restorer(
         choose_model(task, model, device=device, scale=scale),
         tile=tile,
         overlap=overlap,
-        precision=Precision(precision),
+        precision=_known_precision(precision),
         strength=strength,
         ensemble=ensemble,
     )
@@ -138,19 +142,29 @@ def _known_task(name: Task | str) -> Task:
     return Task(name)
 
 
-def degrade(image: Pixels, recipe: str | Path | Mapping[str, Any], *, seed: int = 0) -> Pixels:
-    """Degrade (H, W, C) samples by a preset, a degradation (`haze:3`), a TOML file or a mapping.
+def _known_precision(name: Precision | str) -> Precision:
+    if name not in list(Precision):
+        raise UnknownNameError("precision", str(name), list(Precision))
+    return Precision(name)
 
-    The dtype stays, and the size unless the recipe samples down. Raises UsageError for a recipe
-    that averages frames, of which there is only one here.
+
+def degrade(
+    image: Pixels | str | Path, recipe: str | Path | Mapping[str, Any], *, seed: int = 0
+) -> Pixels:
+    """Degrade one picture by a preset, a degradation (`haze:3`), a TOML file or a mapping.
+
+    Takes what `restore` takes and returns (H, W, C) of the same dtype, and of the same size unless
+    the recipe samples down. Raises UsageError for other samples, and for a recipe that averages
+    frames, of which there is only one here.
     """
+    pixels = _opened(image).pixels
     loaded = load_degradation(recipe)
     if loaded.frames is not None:
         raise UsageError("the recipe averages the frames of clips; use the command, on a clip")
     chain = loaded.draw(seed)
     scale_of(chain)
-    reference = make_reference(to_picture(image), loaded.draw_reference(seed), seed)
-    return to_samples(apply_chain(reference, chain, seed), image.dtype)
+    reference = make_reference(to_picture(pixels), loaded.draw_reference(seed), seed)
+    return to_samples(apply_chain(reference, chain, seed), pixels.dtype)
 
 
 def train(
@@ -290,5 +304,32 @@ def drain(steps: Generator[object, None, Result]) -> Result:
 def _opened(image_or_path: Pixels | str | Path) -> Image:
     if isinstance(image_or_path, str | Path):
         return read_image(Path(image_or_path))
-    pixels = image_or_path[..., None] if image_or_path.ndim == 2 else image_or_path
-    return Image(pixels)
+    return Image(_checked(image_or_path))
+
+
+def _checked(samples: Pixels) -> Pixels:
+    """Return samples as `Image` has them; UsageError for what is no picture, and why."""
+    if not isinstance(samples, np.ndarray):
+        raise UsageError(
+            f"got {type(samples).__name__} for a picture; give a path or a NumPy array, "
+            "which numpy.asarray makes of a Pillow picture"
+        )
+    pixels = samples[..., None] if samples.ndim == 2 else samples
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or not pixels.size:
+        raise UsageError(
+            f"got an array of shape {samples.shape} for a picture; give (H, W, 3) RGB, (H, W, 1) "
+            "or (H, W), without alpha and not empty"
+        )
+    kind = np.dtype(np.float32) if pixels.dtype == np.float64 else pixels.dtype.newbyteorder("=")
+    if kind not in (np.uint8, np.uint16, np.float32):
+        raise UsageError(
+            f"got samples of {samples.dtype}; give uint8, uint16, or float32 in [0, 1]"
+        )
+    pixels = pixels.astype(kind, copy=False)
+    # Written so that NaN fails too.
+    if kind == np.float32 and not (pixels.min() >= 0 and pixels.max() <= 1):
+        raise UsageError(
+            f"got values from {pixels.min():.9g} to {pixels.max():.9g}; scale or clip floats to "
+            "[0, 1], or give uint8 or uint16"
+        )
+    return pixels

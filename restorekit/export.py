@@ -130,8 +130,9 @@ def _examples(model: Model) -> Iterator[Tensor]:
     """The picture to trace and two of other sizes, all noise."""
     generator = torch.Generator().manual_seed(0)
     step = model.multiple
+    more = max(0, model.backend.capabilities.minimum - 48)
     for height, width in ((64, 96), (80, 56), (48, 112)):
-        sides = (max(step, side - side % step) for side in (height, width))
+        sides = (-(-(side + more) // step) * step for side in (height, width))
         yield torch.rand(1, model.channels, *sides, generator=generator)
 
 

@@ -2,7 +2,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
+import torch
 
 import restorekit
 from restorekit import api
@@ -62,6 +64,80 @@ def test_restore_takes_a_path(model, picture, tmp_path):
     write_image(tmp_path / "in.png", Image(picture))
     from_path = restorekit.restore(tmp_path / "in.png", model=model)
     np.testing.assert_array_equal(from_path, restorekit.restore(picture, model=model))
+
+
+def restored(image):
+    return restorekit.restore(image, model="median", device="cpu")
+
+
+def degraded(image):
+    return restorekit.degrade(image, "gaussian-noise:3")
+
+
+ALPHA = np.zeros((8, 8, 4), np.uint8)
+
+
+@pytest.mark.parametrize("verb", [restored, degraded])
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (None, "got NoneType for a picture; give a path or a NumPy array"),
+        ([[1, 2], [3, 4]], "got list for a picture"),
+        (b"photo.png", "got bytes for a picture"),
+        (torch.zeros(3, 8, 8), "got Tensor for a picture"),
+        (PIL.Image.new("RGB", (8, 8)), r"got Image for a picture; .*numpy\.asarray"),
+        (np.zeros(8, np.uint8), r"shape \(8,\) for a picture; give \(H, W, 3\) RGB"),
+        (np.zeros((1, 8, 8, 3), np.uint8), r"shape \(1, 8, 8, 3\)"),
+        (np.zeros((0, 8, 3), np.uint8), r"shape \(0, 8, 3\) .* not empty"),
+        (np.zeros((3, 8, 8), np.uint8), r"shape \(3, 8, 8\)"),
+        (ALPHA[..., :2], r"shape \(8, 8, 2\)"),
+        (ALPHA, r"shape \(8, 8, 4\) .* without alpha"),
+        *(
+            (np.zeros((8, 8), dtype), f"got samples of {dtype}; give uint8, uint16, or float32")
+            for dtype in ("bool", "int8", "int64", "uint32", "float16", "complex64", "object")
+        ),
+        (np.full((8, 8), 255, np.float32), "from 255 to 255; scale or clip floats"),
+        (np.full((8, 8), -0.1), "from -0.1"),
+        (np.full((8, 8), 1 + 2**-23, np.float32), r"to 1\.00000012"),
+        (np.full((8, 8), np.nan, np.float32), "from nan to nan"),
+        (np.full((8, 8), np.inf), "to inf"),
+    ],
+)
+def test_samples_that_are_no_picture_are_refused(verb, image, words):
+    with pytest.raises(UsageError, match=words):
+        verb(image)
+
+
+@pytest.mark.parametrize("verb", [restored, degraded])
+def test_both_verbs_take_the_same_pictures(verb, picture, tmp_path):
+    expected = verb(picture)
+    write_image(tmp_path / "a.png", Image(picture))
+    for same in (tmp_path / "a.png", str(tmp_path / "a.png"), np.asfortranarray(picture)):
+        np.testing.assert_array_equal(verb(same), expected)
+    grey, deep = picture[::-1, :, 0], picture.astype(">u2") * 257
+    np.testing.assert_array_equal(verb(grey), verb(grey[..., None]))
+    np.testing.assert_array_equal(verb(deep), verb(deep.astype(np.uint16)))
+    floats = verb(picture / 255)
+    assert floats.dtype == np.float32
+    np.testing.assert_allclose(floats, expected / 255, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"precision": "half"}, "unknown precision 'half'; known: auto, bfloat16"),
+        ({"precision": "flaot16"}, "did you mean float16"),
+        ({"precision": None}, "unknown precision 'None'"),
+        ({"tile": "64"}, "tile must be 'auto', 0 or a number of pixels, not '64'"),
+        ({"tile": None}, "pixels, not None"),
+        ({"tile": 32.5}, r"pixels, not 32\.5"),
+        ({"tile": -1}, "pixels, not -1"),
+        ({"overlap": "8"}, "overlap must be 0 or more pixels, not '8'"),
+    ],
+)
+def test_options_of_a_wrong_kind_are_refused(picture, options, words):
+    with pytest.raises(UsageError, match=words):
+        restorekit.restore(picture, model="median", **options)
 
 
 def test_restore_wants_to_know_what_to_do(picture):

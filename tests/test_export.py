@@ -1,6 +1,7 @@
 """Models that leave torch, run by the other engines themselves."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from restorekit.backends.registry import default_registry
 from restorekit.errors import CheckpointError, MissingExtraError, UnknownNameError, UsageError
 from restorekit.export import export_onnx, on_engine
 from restorekit.inference.pipeline import Restorer
+from restorekit.nets.blocks import check_size
 
 SMALL = {
     "drunet": {"in_channels": 3, "widths": (2, 3, 4, 5), "blocks": 1, "residual": True},
@@ -65,6 +67,22 @@ def test_every_engine_gives_the_picture_of_torch_for_any_size(engine, denoiser):
 def test_the_report_tells_what_was_compared(denoiser):
     _, exported = denoiser
     assert exported.difference < 1e-5
+    assert len(set(exported.sizes)) == 2
+
+
+class Particular(torch.nn.Conv2d):
+    def forward(self, x):
+        check_size("this net", x, 32, 160)
+        return super().forward(x)
+
+
+def test_a_net_with_a_smallest_picture_is_tried_on_none_below_it(tmp_path):
+    model = model_of("srvgg", channels=4, convs=1, scale=1)
+    needs = replace(model.backend.capabilities, multiple=32, minimum=160)
+    backend = replace(model.backend, capabilities=needs)
+    model = Model(Particular(3, 3, 3, padding=1).eval(), model.card, backend, model.device)
+    exported = export_onnx(model, tmp_path / "net.onnx")
+    assert all(side % 32 == 0 and side >= 160 for size in exported.sizes for side in size)
     assert len(set(exported.sizes)) == 2
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import PIL.Image
 
 from restorekit.data.packed import is_packed, read_packed
+from restorekit.media import png
 from restorekit.media.image import read_image
+from restorekit.media.metadata import upright, without_prefix
 from restorekit.types import Image
 
-ORIENTATION_TAG = 0x0112
 SIDEWAYS = 5
 """From this value on an EXIF orientation exchanges rows and columns."""
 
@@ -30,10 +31,17 @@ def picture_size(path: Path) -> tuple[int, int]:
     try:
         with warnings.catch_warnings(action="ignore"), PIL.Image.open(path) as picture:
             width, height = picture.size
-            # Pillow decodes a whole PNG to find EXIF data that are not in its header.
-            in_header = picture.format != "PNG" or "exif" in picture.info
-            orientation = picture.getexif().get(ORIENTATION_TAG, 1) if in_header else 1
+            is_turned = _orientation(picture, path) >= SIDEWAYS
     except Exception:  # Pillow does not know every picture that read_image does
         image = read_image(path)
         return image.height, image.width
-    return (height, width) if orientation < SIDEWAYS else (width, height)
+    return (width, height) if is_turned else (height, width)
+
+
+def _orientation(picture: PIL.Image.Image, path: Path) -> int:
+    """Return the EXIF orientation that `read_image` applies and Pillow has not yet."""
+    if picture.format == "TIFF":  # of which Pillow gives the upright size
+        return 1
+    # Pillow decodes a whole PNG to find a block behind the pixels.
+    exif = png.read_exif(path) if picture.format == "PNG" else picture.info.get("exif")
+    return upright(without_prefix(exif or b""))[1]

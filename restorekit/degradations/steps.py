@@ -28,7 +28,9 @@ class _Link(BaseModel):
     """What steps and groups have in common."""
 
     probability: float = Field(default=1.0, ge=0, le=1, description="of taking part at all")
-    weight: float = Field(default=1.0, gt=0, description="among the others of a `one_of`")
+    weight: float = Field(
+        default=1.0, gt=0, allow_inf_nan=False, description="among the others of a `one_of`"
+    )
     ordered: bool = Field(
         default=False, description="in a `shuffled`: stays behind the ordered ones before it"
     )
@@ -154,13 +156,18 @@ _KINDS: dict[str, type[_Link]] = {"op": Step, "one_of": OneOf, "shuffled": Shuff
 
 
 def _kind(written: Any) -> str:  # noqa: ANN401
-    if not isinstance(written, dict):
+    if isinstance(written, _Link):
         return next(key for key, kind in _KINDS.items() if isinstance(written, kind))
+    if not isinstance(written, dict):
+        raise UsageError(
+            'every step of a recipe is a table, such as { op = "haze", beta = 1.5 }, '
+            f"not {written!r}"
+        )
     found = [key for key in _KINDS if key in written]
     if len(found) != 1:
         raise UsageError(
             "every step of a recipe has one of the keys op, one_of, shuffled and steps; "
-            f"this one has {' and '.join(found) or 'only ' + ', '.join(written)}"
+            f"this one has {' and '.join(found or written) or 'none'}"
         )
     return found[0]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from itertools import chain
+from numbers import Integral
 from typing import Literal
 
 import numpy as np
@@ -54,10 +55,10 @@ class Restorer:
 
     def __post_init__(self) -> None:
         self.model.precision(self.precision)
-        if self.tile != "auto" and self.tile < 0:
-            raise UsageError(f"tile must be 'auto', 0 or a number of pixels, not {self.tile}")
-        if self.overlap is not None and self.overlap < 0:
-            raise UsageError(f"overlap must be 0 or more pixels, not {self.overlap}")
+        if self.tile != "auto" and not _is_number_of_pixels(self.tile):
+            raise UsageError(f"tile must be 'auto', 0 or a number of pixels, not {self.tile!r}")
+        if self.overlap is not None and not _is_number_of_pixels(self.overlap):
+            raise UsageError(f"overlap must be 0 or more pixels, not {self.overlap!r}")
         if not 0 <= self.strength <= 1:
             raise UsageError(f"strength must be 0 to 1, not {self.strength}")
 
@@ -245,3 +246,7 @@ def _blended(net: Net, strength: float, scale: int) -> Net:
         return torch.lerp(large.to(restored.device), restored, strength)
 
     return mixed
+
+
+def _is_number_of_pixels(value: object) -> bool:
+    return isinstance(value, Integral) and int(value) >= 0

@@ -60,7 +60,11 @@ def _decode_png(data: bytes) -> Image:
     if header.depth == 16:
         pixels, alpha = _deep_png(data, header, extras.transparent)
         return _upright(Image(pixels, alpha, extras.icc, extras.exif, extras.xmp))
-    return _from_pillow(PngImageFile(io.BytesIO(data)), extras.icc, extras.exif, extras.xmp)
+    picture = PngImageFile(io.BytesIO(data))
+    if header.is_grey and header.depth in (2, 4) and "transparency" in picture.info:
+        # Pillow spreads the samples over 8 bits, but not the one that is transparent.
+        picture.info["transparency"] *= 255 // (2**header.depth - 1)
+    return _from_pillow(picture, extras.icc, extras.exif, extras.xmp)
 
 
 def _deep_png(
@@ -78,14 +82,17 @@ def _deep_png(
 
 def _decode_tiff(data: bytes) -> Image:
     page = tiff.read_page(data)
-    # The decoders differ in whether they apply the orientation, so they get to see none.
+    # The decoders differ in whether they apply the orientation, of the tag or of the XMP packet,
+    # so they get to see none.
     plain, orientation = upright(data)
     icc, xmp = page.iccprofile, tiff.xmp(page)
     if tiff.bits(page) > 8:
         pixels, alpha = tiff.read_deep(page, plain)
         image = Image(pixels, alpha, icc, xmp=xmp)
     else:
-        image = _from_pillow(TiffImageFile(io.BytesIO(plain)), icc, None, xmp)
+        picture = TiffImageFile(io.BytesIO(plain))
+        picture.info.pop("xmp", None)
+        image = _from_pillow(picture, icc, None, xmp)
     return _turned(image, orientation, exif_of_tiff(plain))
 
 

@@ -5,6 +5,7 @@ After the PNG specification, third edition.
 
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from restorekit.media.formats import FormatError
@@ -72,6 +73,20 @@ def read_extras(data: bytes) -> Extras:
     _, _, profile = found.get(b"iCCP", b"").partition(b"\0")
     xmp = _packet(found.get(b"iTXt", b""))
     return Extras(_inflated(profile[1:]), found.get(b"eXIf"), xmp, frames, found.get(b"tRNS"))
+
+
+def read_exif(path: Path) -> bytes | None:
+    """Find the EXIF block of a file, which may stand behind the pixels; only it is read."""
+    at = _SIGNATURE
+    with path.open("rb", buffering=0) as file:
+        while True:
+            file.seek(at)
+            length, name = int.from_bytes(file.read(4)), file.read(4)
+            if name == b"eXIf":
+                return file.read(length)
+            if name in (b"IEND", b""):
+                return None
+            at += 12 + length
 
 
 def with_extras(data: bytes, icc: bytes | None, exif: bytes | None, xmp: bytes | None) -> bytes:

@@ -20,7 +20,6 @@ from restorekit.data.pairs import (
     read_pair,
     survey,
 )
-from restorekit.data.pictures import picture_size
 from restorekit.errors import DataError
 
 
@@ -228,18 +227,15 @@ def test_unreadable_files_are_named(tmp_path):
     assert str(tmp_path / "input" / "2.png") in str(caught.value)
 
 
-def test_size_is_upright(tmp_path):
+def test_a_turned_tiff_fits_its_upright_reference(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.new("RGB", (6, 4)).save(tmp_path / "turned.jpg", exif=exif)
-    assert picture_size(tmp_path / "turned.jpg") == (6, 4)
-
-
-def test_size_of_a_deep_picture(tmp_path):
-    import tifffile
-
-    tifffile.imwrite(tmp_path / "deep.tif", np.zeros((4, 6, 3), np.uint16), photometric="rgb")
-    assert picture_size(tmp_path / "deep.tif") == (4, 6)
+    put(tmp_path / "target" / "1.png", size=(4, 6))
+    (tmp_path / "input").mkdir()
+    Image.new("RGB", (6, 4)).save(tmp_path / "input" / "1.tif", exif=exif)
+    pairs = find_pairs(tmp_path)
+    check_sizes(pairs)
+    assert [side.shape for side in read_pair(pairs[0])] == [(6, 4, 3)] * 2
 
 
 @pytest.mark.data

@@ -155,6 +155,31 @@ def test_transparent_colour(tmp_path, rgb, mode, key):
     assert np.count_nonzero(image.alpha) >= image.alpha.size - 2
 
 
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_transparent_grey_of_every_depth(tmp_path, depth):
+    top = 2**depth - 1
+    levels = np.arange(top + 1)
+    packed = np.packbits((levels[:, None] >> np.arange(depth)[::-1]) & 1).tobytes()
+    for key in {0, 1, top - 1, top}:
+        (tmp_path / "a.png").write_bytes(
+            png_of(
+                (b"IHDR", struct.pack(">IIBBBBB", top + 1, 1, depth, 0, 0, 0, 0)),
+                (b"tRNS", struct.pack(">H", key)),
+                (b"IDAT", zlib.compress(b"\0" + packed)),
+            )
+        )
+        image = read_image(tmp_path / "a.png")
+        np.testing.assert_array_equal(image.pixels[0, :, 0], levels * (255 // top))
+        np.testing.assert_array_equal(image.alpha[0], np.where(levels == key, 0, 255))
+
+
+def png_of(*chunks):
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in (*chunks, (b"IEND", b""))
+    )
+
+
 def with_chunk(png, name, payload):
     body = name + payload
     return (
@@ -183,11 +208,7 @@ def test_transparent_colour_with_16_bits(tmp_path, deep, channels):
 def test_16_bit_png_of_another_encoder(tmp_path, deep):
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in deep)
     header = struct.pack(">IIBBBBB", SIZE[1], SIZE[0], 16, 2, 0, 0, 0)
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
-    png = b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-        for name, body in chunks
-    )
+    png = png_of((b"IHDR", header), (b"IDAT", zlib.compress(rows)))
     (tmp_path / "a.png").write_bytes(png)
     np.testing.assert_array_equal(read_image(tmp_path / "a.png").pixels, deep)
 
@@ -249,6 +270,7 @@ def test_premultiplied_alpha_is_divided_out(tmp_path):
         (np.zeros((4, 4, 3), np.uint32), {"photometric": "rgb"}, "uint32"),
         (np.zeros((4, 4, 3), np.float64), {"photometric": "rgb"}, "float64"),
         (np.zeros((4, 4), np.int16), {}, "int16"),
+        (np.zeros((4, 4), np.int8), {}, "holds int8"),
         (np.zeros((4, 4, 4), np.uint16), {"photometric": "separated"}, "SEPARATED"),
         (
             np.zeros((4, 4, 5), np.uint16),
@@ -265,6 +287,27 @@ def test_tiff_that_is_refused_says_why(tmp_path, samples, options, words):
     with pytest.raises(PictureError, match=words) as caught:
         read_image(tmp_path / "a.tif")
     assert str(caught.value).startswith(str(tmp_path / "a.tif"))
+
+
+@pytest.mark.parametrize("depth", [3, 5, 6, 7, 10, 12, 14])
+def test_packed_tiff_is_refused_for_its_depth(tmp_path, depth):
+    tags = {256: 8, 257: 2, 258: depth, 259: 1, 262: 1, 273: 122, 277: 1, 278: 2, 279: 2 * depth}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+    (tmp_path / "a.tif").write_bytes(head + bytes(range(2 * depth)))
+    with pytest.raises(PictureError, match=f"holds {depth}-bit samples; save it with unsigned"):
+        read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_an_orientation_in_xmp_alone_turns_no_tiff(tmp_path, rgb, deep, orientation):
+    packet = b'<rdf:Description tiff:Orientation="%d"/>' % orientation
+    for samples in (rgb, deep):
+        tags = [(700, 1, len(packet), packet, True)]
+        tifffile.imwrite(tmp_path / "a.tif", samples, photometric="rgb", extratags=tags)
+        image = read_image(tmp_path / "a.tif")
+        np.testing.assert_array_equal(image.pixels, samples)
+        assert image.xmp == packet
 
 
 def test_a_tiff_thumbnail_is_no_second_page(tmp_path, deep):
