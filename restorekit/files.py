@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old one or the whole new one, never a part."""
+"""Paths as users write them, and files of which a reader sees the old or the new, never a part."""
 
 import os
 import shutil
@@ -23,6 +23,28 @@ def atomic_path(destination: Path) -> Iterator[Path]:
         temporary.replace(destination)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def at_home(path: Path | str) -> Path:
+    """Put the home folder for a leading `~`.
+
+    A file whose own name begins so is taken as it is, and so is a name of no user.
+    """
+    path = Path(path)
+    if is_there(path):
+        return path
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether a path exists; one that no file can have, as a name too long, does not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def free_bytes(folder: Path) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from restorekit.backends.card import read_card
 from restorekit.backends.methods import Method, find_method, method_names
 from restorekit.errors import UnknownNameError, UsageError
+from restorekit.files import at_home
 from restorekit.types import Task
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl", ".ckpt", ".npz", ".bin")
@@ -47,7 +48,7 @@ def find_checkpoint(name_or_path: str | Path) -> Path:
     names = {path.stem: path for path in embedded()}
     if (known := names.get(str(name_or_path))) is not None:
         return known
-    path = Path(name_or_path).expanduser()
+    path = at_home(name_or_path)
     if path.is_file():
         return path
     if path.is_dir():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from restorekit.cli.render import duration, render
 from restorekit.events import Event
@@ -41,7 +42,8 @@ def _splits(report: "CheckReport") -> Table:
         table.add_column(heading, justify="right")
     for split in report.splits:
         psnr = "-" if split.psnr is None else f"{split.psnr:.2f}"
-        table.add_row(split.name, str(split.pictures), split.smallest, split.largest, psnr)
+        cells = (split.name, str(split.pictures), split.smallest, split.largest, psnr)
+        table.add_row(*map(Text, cells))
     return table
 
 
@@ -58,5 +60,5 @@ def _facts(report: "CheckReport") -> Table:
         "space": f"{report.needed_bytes / 1e6:.0f} MB of {report.free_bytes / 1e6:.0f} MB free",
     }
     for key, value in rows.items():
-        table.add_row(key, value)
+        table.add_row(key, Text(value))
     return table

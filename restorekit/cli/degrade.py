@@ -162,5 +162,7 @@ def _show(name: str, inputs: list[str] | None, output: Path | None, seed: int) -
 
     if inputs is None or len(inputs) != 1 or output is None:
         raise UsageError("--preview shows one picture: degrade IN --preview NAME -o sheet.png")
+    if output.exists():
+        raise UsageError(f"{output}: is already there; name another file for the sheet")
     write_image(output, preview(name, read_image(Path(inputs[0])), seed=seed))
     typer.echo(f"{output}")

@@ -148,7 +148,12 @@ def evaluate(
     if [bool(datasets), pairs is not None, compare is not None].count(True) != 1:
         raise UsageError("say what to measure: --dataset, --pairs or --compare, one of them")
     if compare is not None:
-        measuring = {"--report": reports, "--save": save, "--resume": resume, "--metrics": metrics}
+        measuring: dict[str, object] = {
+            "--report": reports,
+            "--save": save,
+            "--resume": resume,
+            "--metrics": metrics,
+        }
         measuring |= {"--protocol": protocol, "--noise": noise}
         measuring |= {"--task": tasks, "--model": models, "--baseline": baselines}
         if given := [name for name, value in measuring.items() if value]:

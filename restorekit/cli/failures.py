@@ -1,6 +1,8 @@
 """How errors and warnings reach the user: a line on stderr, and an exit code."""
 
+import io
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +22,9 @@ class CommandGroup(TyperGroup):
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
         """Run the command."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # stderr is so by itself: a file may have a name that is no text.
+            sys.stdout.reconfigure(errors="backslashreplace")
         with reported(debug=bool(ctx.params.get("debug"))):
             return super().invoke(ctx)
 

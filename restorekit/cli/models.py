@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from restorekit.backends import hub
 from restorekit.backends.card import CARD_KEY, UNKNOWN, Card, parse_card, read_header
@@ -178,9 +179,10 @@ def _draw_table(rows: Iterable[Mapping[str, Any]]) -> None:
     table.add_column("licence", overflow="fold")
     for row in rows:
         if "error" in row:
-            table.add_row(row["name"], *("-" * 4), f"unusable: {row['error']}", "-")
+            cells = [row["name"], *("-" * 4), f"unusable: {row['error']}", "-"]
         else:
-            table.add_row(*_cells(row))
+            cells = _cells(row)
+        table.add_row(*map(Text, cells))
     Console().print(table)
 
 
@@ -287,7 +289,7 @@ def _draw_facts(facts: Mapping[str, Any]) -> None:
     table.add_column(overflow="fold")
     for key, value in facts.items():
         if value not in (None, "", [], {}):
-            table.add_row(key, _text(value))
+            table.add_row(key, Text(_text(value)))
     Console().print(table)
 
 

@@ -1,7 +1,7 @@
 """`restorekit restore`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -11,7 +11,9 @@ from restorekit.errors import UsageError
 from restorekit.types import Precision, Task
 
 if TYPE_CHECKING:
-    from restorekit.media.paths import Job
+    from restorekit.events import FileSkipped
+    from restorekit.inference.jobs import Files
+    from restorekit.media.paths import Job, Source
 
 
 Inputs = Annotated[
@@ -101,13 +103,13 @@ def restore(
     from restorekit import api
     from restorekit.cli.render import render
     from restorekit.cli.settings import parse_settings
-    from restorekit.inference.jobs import check_destinations, run_jobs
+    from restorekit.inference.jobs import check_destinations, files_of, run_jobs
     from restorekit.inference.pipeline import Restorer
 
     side = parse_tile(tile)
-    jobs = _plan(inputs, output, recursive=recursive, overwrite=overwrite)
-    policy = {"compare": compare, "overwrite": overwrite, "skip_existing": skip_existing}
-    check_destinations(jobs, **policy)
+    jobs, left_out = _plan(inputs, output, recursive=recursive, overwrite=overwrite)
+    wanted = {"compare": compare, "skip_existing": skip_existing}
+    check_destinations(jobs, overwrite=overwrite, **wanted)
     restorer = Restorer(
         api.choose_model(
             task,
@@ -124,8 +126,12 @@ def restore(
         ensemble=ensemble,
     )
     if dry_run:
-        _show_plan(jobs, as_json=as_json)
-    elif render(run_jobs(jobs, restorer, quality=quality, **policy), as_json=as_json):
+        _show_plan(files_of(jobs, **wanted), left_out, as_json=as_json)
+        return
+    events = run_jobs(
+        jobs, restorer, overwrite=overwrite, quality=quality, left_out=left_out, **wanted
+    )
+    if render(events, as_json=as_json):
         raise typer.Exit(1)
 
 
@@ -140,19 +146,46 @@ def parse_tile(text: str) -> int | Literal["auto"]:
 
 def _plan(
     inputs: Sequence[str], output: str | None, *, recursive: bool, overwrite: bool
-) -> "list[Job]":
+) -> "tuple[list[Job], list[FileSkipped]]":
+    """Return the jobs, and the pictures that were named and are none, with the reason."""
     from restorekit.inference.jobs import COMPARE
     from restorekit.media.paths import collect, plan_jobs, without_outputs
 
-    sources = without_outputs(collect(inputs, recursive=recursive), output, suffix=COMPARE)
-    return plan_jobs(sources, output, overwrite=overwrite)
+    found = collect(inputs, recursive=recursive)
+    sources = without_outputs(found, output, suffix=COMPARE)
+    jobs = plan_jobs(sources, output, overwrite=overwrite)
+    return jobs, _left_out(found, jobs)
 
 
-def _show_plan(jobs: "Sequence[Job]", *, as_json: bool) -> None:
-    for job in jobs:
-        paths = {"source": str(job.source), "destination": str(job.destination)}
-        typer.echo(
-            json.dumps({"event": "Planned", **paths})
-            if as_json
-            else "{source} -> {destination}".format(**paths)
-        )
+def _left_out(found: "Iterable[Source]", jobs: "Iterable[Job]") -> "list[FileSkipped]":
+    from restorekit.events import FileSkipped
+
+    kept = {job.source for job in jobs}
+    reason = "has the name of what an earlier run made of another one; name it alone to restore it"
+    return [
+        FileSkipped(source.path, reason)
+        for source in found
+        if source.root is None and source.path not in kept
+    ]
+
+
+def _show_plan(
+    planned: "Iterable[Files]", left_out: "Iterable[FileSkipped]", *, as_json: bool
+) -> None:
+    from restorekit.cli.render import describe
+    from restorekit.events import FileSkipped, as_line
+
+    for each in (*left_out, *(files.skipped or files for files in planned)):
+        if isinstance(each, FileSkipped):
+            typer.echo(as_line(each) if as_json else describe(each))
+        else:
+            typer.echo(_planned(each, as_json=as_json))
+
+
+def _planned(files: "Files", *, as_json: bool) -> str:
+    source = str(files.job.source)
+    written = [str(path) for path in (files.restored, files.comparison) if path]
+    if not as_json:
+        return f"{source} -> {', '.join(written)}"
+    compared = {"compare": str(files.comparison)} if files.comparison else {}
+    return json.dumps({"event": "Planned", "source": source, "destination": written[0], **compared})

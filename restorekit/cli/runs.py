@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from restorekit.training.runs import RunLog
@@ -46,7 +47,7 @@ def show(
     if panels := run.panels():
         path = plot or folder / PLOT
         write_image(path, draw_panels(panels, f"{run.recipe['name']}, {run.recipe['task']}"))
-        console.print(f"drawn: {path}", soft_wrap=True)
+        console.print(Text(f"drawn: {path}"), soft_wrap=True)
 
 
 def facts(run: "RunLog") -> dict[str, Any]:
@@ -73,7 +74,7 @@ def _draw_facts(console: Console, figures: dict[str, Any]) -> None:
         if isinstance(value, dict):
             value = "  ".join(f"{name} {number:.5g}" for name, number in value.items())
         if value is not None:
-            table.add_row(key, str(value))
+            table.add_row(key, Text(str(value)))
     console.print(table)
 
 

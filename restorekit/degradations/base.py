@@ -17,6 +17,7 @@ Picture = NDArray[np.float32]
 """(H, W, 3) RGB or (H, W, 1) grey in [0, 1]; never clipped between the steps of a chain."""
 Plane = NDArray[np.float32]
 """(H, W)."""
+_WHOLE = "; a range lo..hi between whole numbers draws whole ones, lo~hi and lo^hi draw fractions"
 MapName = Literal["kernel", "depth", "mask", "map"]
 
 
@@ -78,13 +79,16 @@ class Degradation(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
+            hint = _WHOLE if first["type"] == "int_from_float" else ""
             raise UsageError(
-                f"{cls.name}: {where} = {first['input']!r} is not possible: {first['msg']}"
+                f"{cls.name}: {where} = {first['input']!r} is not possible: {first['msg']}{hint}"
             ) from None
 
     @classmethod
     def at_severity(cls, severity: int) -> Self:
         """Return the degradation of severity 1 to 5; nothing is drawn."""
+        if not cls.severities:
+            raise UsageError(f"{cls.name} has no severities; write a recipe that has it as a step")
         if not 1 <= severity <= len(cls.severities):
             raise UsageError(
                 f"{cls.name} has severities 1 to {len(cls.severities)}, not {severity}"

@@ -13,11 +13,13 @@ from restorekit.degradations.base import Picture, to_picture
 from restorekit.degradations.manifest import Span, sha256
 from restorekit.degradations.recipe import Averaging, generator
 from restorekit.errors import PictureError, UsageError
+from restorekit.files import at_home
 from restorekit.media.image import read_image
-from restorekit.media.paths import PICTURE_SUFFIXES, collect
+from restorekit.media.paths import PICTURE_SUFFIXES, collect, in_glob, in_list, is_glob, is_list
 from restorekit.types import Pixels
 
 VIDEO_SUFFIXES = frozenset((".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg"))
+_VIDEOS = f"videos ({', '.join(sorted(VIDEO_SUFFIXES))})"
 
 
 class Video:
@@ -150,28 +152,57 @@ def _light(frame: Pixels, gamma: float) -> Picture:
 
 
 def find_clips(inputs: Sequence[Path | str], *, recursive: bool) -> list[Clip]:
-    """List the videos and the folders of frames that files and folders name.
+    """List the videos and the folders of frames that files, folders, globs and list files name.
 
     A folder that holds pictures is a clip; its pictures in natural order are the frames. With
-    `recursive` the folders below are searched, too. Raises UsageError where there is none.
+    `recursive` the folders below are searched, too. Globs and `.txt` lists are read as `collect`
+    reads them. Raises UsageError where there is none.
     """
     clips: dict[Path, Clip] = {}
-    for item in map(Path, inputs):
-        if not item.exists():
-            raise UsageError(f"{item} does not exist; name a video or a folder of frames")
-        found = _in_folder(item, recursive) if item.is_dir() else [Clip(item, item.name)]
-        if not found:
-            hint = "" if recursive else "; add --recursive to look below it"
-            raise UsageError(
-                f"{item} holds neither videos ({', '.join(sorted(VIDEO_SUFFIXES))}) "
-                f"nor frames{hint}"
-            )
-        for clip in found:
+    for item in inputs:
+        for clip in _expand(item, recursive):
             clips.setdefault(clip.path.resolve(), clip)
     return list(clips.values())
 
 
-def _in_folder(folder: Path, recursive: bool) -> list[Clip]:
+def _expand(item: Path | str, recursive: bool, is_listed: bool = False) -> Iterable[Clip]:
+    path = at_home(item)
+    if path.is_dir():
+        return _in_one_folder(path, recursive)
+    if is_list(path) and not is_listed:
+        return in_list(path, lambda line: _expand(line, recursive, is_listed=True))
+    if path.exists():
+        return [Clip(path, path.name)]
+    if is_glob(path):
+        return _in_glob(path, recursive)
+    raise UsageError(
+        f"{path} does not exist; name a video, a folder of frames, a glob or a .txt list"
+    )
+
+
+def _in_one_folder(folder: Path, recursive: bool) -> list[Clip]:
+    if found := _in_folder(folder, recursive):
+        return found
+    hint = "" if recursive else "; add --recursive to look below it"
+    raise UsageError(f"{folder} holds neither {_VIDEOS} nor frames{hint}")
+
+
+def _in_glob(pattern: Path, recursive: bool) -> list[Clip]:
+    fixed, paths = in_glob(pattern)
+    clips = []
+    for path in sorted(paths):
+        if path.is_dir():
+            clips += _in_folder(path, recursive, fixed)
+        elif path.suffix.lower() in VIDEO_SUFFIXES:
+            clips.append(Clip(path, path.relative_to(fixed).as_posix()))
+    if not clips:
+        raise UsageError(f"{pattern} matches neither {_VIDEOS} nor folders that hold frames")
+    return clips
+
+
+def _in_folder(folder: Path, recursive: bool, root: Path | None = None) -> list[Clip]:
+    """Find the clips in a folder; they are named below `root`, which is the folder unless given."""
+    root = folder if root is None else root
     folders = [folder]
     if recursive:
         below = (path for path in folder.rglob("*") if path.is_dir())
@@ -181,12 +212,12 @@ def _in_folder(folder: Path, recursive: bool) -> list[Clip]:
     for place in folders:
         files = [file for file in sorted(place.iterdir()) if not file.name.startswith(".")]
         clips += [
-            Clip(file, file.relative_to(folder).as_posix())
+            Clip(file, file.relative_to(root).as_posix())
             for file in files
             if file.suffix.lower() in VIDEO_SUFFIXES
         ]
         if any(file.suffix.lower() in PICTURE_SUFFIXES for file in files):
-            name = place.resolve().name if place == folder else place.relative_to(folder).as_posix()
+            name = place.resolve().name if place == root else place.relative_to(root).as_posix()
             clips.append(Clip(place, name))
     return clips
 

@@ -53,6 +53,18 @@ SUFFIXES: Mapping[MapName, str] = {
 
 
 @dataclass(frozen=True)
+class Opened:
+    """What was read for a pair."""
+
+    reference: Pixels
+    picture: Picture
+    """What the chain starts from."""
+    depth: Plane | None = None
+    lost: str = ""
+    """What the picture has and the pair will not have."""
+
+
+@dataclass(frozen=True)
 class Made:
     """A pair that was written, or why it was not."""
 
@@ -60,6 +72,7 @@ class Made:
     entry: Entry | None
     error: str
     seconds: float
+    lost: str = ""
 
 
 def make_pairs(
@@ -81,6 +94,7 @@ def make_pairs(
     begun = time.perf_counter()
     yield Started("degrade", len(jobs), len(done))
     failed = 0
+    warned: set[Path] = set()
     found: set[str] = {name.partition("/")[0] for entry in done.values() for name in entry.files}
     for made in _made(left, output, workers):
         if made.entry is None:
@@ -88,6 +102,9 @@ def make_pairs(
             yield FileFailed(made.job.path, made.error)
             continue
         add_line(output / MANIFEST, made.entry)
+        if made.lost and made.job.path not in warned:
+            warned.add(made.job.path)
+            yield Warned(f"{made.job.path}: {made.lost}")
         found |= {name.partition("/")[0] for name in made.entry.files}
         operations = [degradation.name for _, degradation in made.job.chain]
         place = output / "degraded" / made.job.name
@@ -164,18 +181,19 @@ def _leave_with_parent() -> None:
 def _make_pair(job: PairJob, output: Path) -> Made:
     begun = time.perf_counter()
     try:
-        files = _render(job)
+        opened = _opened(job)
+        files = _render(job, opened)
         entry = _entry(job, files)
         _require_promised(job, entry)
     except (PictureError, UsageError) as error:
         return Made(job, None, str(error), time.perf_counter() - begun)
     _write(files, output)
-    return Made(job, entry, "", time.perf_counter() - begun)
+    return Made(job, entry, "", time.perf_counter() - begun, opened.lost)
 
 
-def _render(job: PairJob) -> dict[str, bytes]:
+def _render(job: PairJob, opened: Opened) -> dict[str, bytes]:
     """Return the contents of the files of a pair by their paths below the output folder."""
-    reference, picture, depth = _divisible(job, *_opened(job))
+    reference, picture, depth = _divisible(job, opened.reference, opened.picture, opened.depth)
     if job.reference:
         picture = make_reference(picture, job.reference, job.seed, job.key, job.copy_number)
         reference = to_samples(picture, reference.dtype)
@@ -193,13 +211,20 @@ def _render(job: PairJob) -> dict[str, bytes]:
     return files
 
 
-def _opened(job: PairJob) -> tuple[Pixels, Picture, Plane | None]:
-    """Read the reference, what the chain starts from, and the depth map."""
+def _opened(job: PairJob) -> Opened:
     if job.frames is not None:
-        return *Clip(job.path, job.source).read(job.frames), None
-    reference = read_image(job.path).pixels
-    picture = to_picture(reference)
-    return reference, picture, _depth(job.depth, picture) if job.depth is not None else None
+        return Opened(*Clip(job.path, job.source).read(job.frames))
+    image = read_image(job.path)
+    picture = to_picture(image.pixels)
+    depth = _depth(job.depth, picture) if job.depth is not None else None
+    return Opened(image.pixels, picture, depth, _lost(image))
+
+
+def _lost(image: Image) -> str:
+    parts = {"alpha channel": image.alpha is not None, "colour profile": bool(image.icc)}
+    lost = [f"the {part}" for part, is_there in parts.items() if is_there]
+    verb = "is" if len(lost) == 1 else "are"
+    return f"{' and '.join(lost)} {verb} dropped" if lost else ""
 
 
 def _depth(path: Path, picture: Picture) -> Plane:

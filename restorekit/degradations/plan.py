@@ -10,6 +10,7 @@ from restorekit.degradations.manifest import Entry, Span, operations_of, read_ma
 from restorekit.degradations.recipe import Averaging, Recipe, scale_of
 from restorekit.degradations.steps import Chain
 from restorekit.errors import DataError, UsageError
+from restorekit.files import at_home
 from restorekit.media.paths import PICTURE_SUFFIXES, Source, collect
 
 SHOWN = 5
@@ -86,7 +87,8 @@ def plan_pairs(inputs: Sequence[Path | str], wish: Wish, *, recursive: bool) -> 
     """Draw the chains of all copies of each picture, or of all spans of each clip.
 
     Raises UsageError for inputs that do not exist, pictures that would share a name, such as a.jpg
-    and a.png, missing depth maps, and a recipe that ends at another size than it should.
+    and a.png, missing depth maps, names that are no text, and a recipe that ends at another size
+    than it should.
     """
     averaging = wish.recipe.frames
     if averaging is None:
@@ -100,7 +102,9 @@ def plan_pairs(inputs: Sequence[Path | str], wish: Wish, *, recursive: bool) -> 
         scale_of(job.chain)
     if wish.depths is not None and not any(d.takes_depth for job in jobs for _, d in job.chain):
         raise UsageError(f"no step of {wish.name} takes a depth map; leave --depth out")
+    _refuse_nameless(jobs)
     _refuse_collisions(jobs)
+    _refuse_shared_maps(jobs)
     return jobs
 
 
@@ -179,6 +183,18 @@ def _depth_maps(sources: Sequence[Source], folder: Path) -> dict[str, Path]:
     return {name: found[stem] for name, stem in stems.items()}
 
 
+def _refuse_nameless(jobs: Iterable[PairJob]) -> None:
+    """The manifest is text."""
+    for name in (name for job in jobs for name in (job.source, job.recipe)):
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise UsageError(
+                f"{name!a}: is a name that is no UTF-8 text, which the manifest cannot hold; "
+                "nothing was written: rename it"
+            ) from None
+
+
 def _refuse_collisions(jobs: Iterable[PairJob]) -> None:
     taken: dict[str, PairJob] = {}
     for job in jobs:
@@ -187,6 +203,19 @@ def _refuse_collisions(jobs: Iterable[PairJob]) -> None:
             raise UsageError(
                 f"{job.path} and {other.path} would both become {job.name}; rename one of them"
             )
+
+
+def _refuse_shared_maps(jobs: Iterable[PairJob]) -> None:
+    """The second map of a.png is named as the first of a.2.png."""
+    saved = {job.name.lower(): job for job in jobs if job.save}
+    for name, job in saved.items():
+        for number in range(2, len(job.chain) + 1):
+            shared = f"{name.removesuffix('.png')}.{number}.png"
+            if shared in saved:
+                raise UsageError(
+                    f"a map of {job.path} and one of {saved[shared].path} would both become "
+                    f"{shared.removesuffix('.png')}; rename one of them, or leave --save out"
+                )
 
 
 def replay_pairs(
@@ -262,7 +291,7 @@ def _require_hashes(jobs: Sequence[PairJob], entries: Sequence[Entry], manifest:
 def refuse_output_inside(output: Path, inputs: Iterable[Path | str]) -> None:
     """Raise UsageError where the pairs would lie in a folder that they are made from."""
     place = output.resolve()
-    for folder in (Path(item).expanduser() for item in inputs):
+    for folder in map(at_home, inputs):
         if folder.is_dir() and place.is_relative_to(folder.resolve()):
             raise UsageError(
                 f"output {output} lies in the input folder {folder}, so that a second run would "

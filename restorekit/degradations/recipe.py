@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from restorekit.degradations.base import MapName, Picture, Plane
-from restorekit.degradations.catalog import find_degradation
+from restorekit.degradations.catalog import DEGRADATIONS, find_degradation
 from restorekit.degradations.imagenet_c import PREFIX, imagenet_c
 from restorekit.degradations.steps import Chain, Link, draw_all, keys_of_groups, refuse_misplaced
 from restorekit.degradations.superres import Resize
@@ -210,6 +210,8 @@ def load_recipe(recipe: str | Path | Mapping[str, Any]) -> Recipe:
             raise UsageError(f"{path}: not a TOML file: {error}") from None
     if ":" in name:
         return _validated(_at_severity(name), name)
+    if name in {degradation.name for degradation in DEGRADATIONS}:
+        raise UsageError(f"recipe {name}: is a degradation, which needs a severity: {name}:3")
     raise UnknownNameError("degradation recipe (and no such file)", name, list_presets())
 
 
@@ -237,7 +239,8 @@ def _validated(content: Mapping[str, Any], where: str) -> Recipe:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         if first["type"] != "extra_forbidden":
-            raise UsageError(f"{where}: {place}: {first['msg']} (got {first['input']!r})") from None
+            reason = first["msg"].replace("tuple", "list")  # as TOML calls it
+            raise UsageError(f"{where}: {place}: {reason} (got {first['input']!r})") from None
         known = [*Recipe.model_fields, *Averaging.model_fields, *keys_of_groups()]
         near = get_close_matches(str(first["loc"][-1]), known, n=2)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""

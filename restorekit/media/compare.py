@@ -7,7 +7,8 @@ import PIL.Image
 from PIL import ImageDraw, ImageFont
 
 from restorekit.media.color_profile import to_srgb
-from restorekit.media.encode import to_pillow
+from restorekit.media.encode import MAX_SIDE, to_pillow
+from restorekit.media.formats import Format
 from restorekit.types import Image
 
 _WHITE, _INK, _SHADE = (255, 255, 255), (32, 32, 32), (0, 0, 0, 144)
@@ -20,18 +21,27 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 def before_after(degraded: Image, restored: Image) -> Image:
     """Put two pictures side by side, 8-bit sRGB, with a white line between them and labels.
 
-    Each half has the size of the restored picture; transparency is laid on white.
+    Each half has the size of the restored picture, or is reduced so that both fit into a JPEG
+    file; transparency is laid on white.
     """
-    after = _displayed(restored)
-    before = _displayed(degraded)
-    if before.size != after.size:
-        before = before.resize(after.size, PIL.Image.Resampling.LANCZOS)
-    line = max(2, after.height // 200)
+    line = max(2, restored.height // 200)
+    size = _fitting(restored.width, restored.height, line)
+    before, after = (
+        half if half.size == size else half.resize(size, PIL.Image.Resampling.LANCZOS)
+        for half in (_displayed(degraded), _displayed(restored))
+    )
     canvas = PIL.Image.new("RGB", (2 * after.width + line, after.height), _WHITE)
     font = _font(min(after.size) // 24)
     for half, text, left in ((before, "before", 0), (after, "after", after.width + line)):
         canvas.paste(_labelled(half, text, font), (left, 0))
     return Image(np.array(canvas))
+
+
+def _fitting(width: int, height: int, line: int) -> tuple[int, int]:
+    """Return the size of a half, reduced where the two beside the line are more than JPEG holds."""
+    limit = MAX_SIDE[Format.JPEG]
+    scale = min(1.0, (limit - line) / (2 * width), limit / height)
+    return max(1, int(width * scale)), max(1, int(height * scale))
 
 
 def sheet(rows: Sequence[Sequence[Image]], labels: Sequence[str], height: int) -> Image:

@@ -12,7 +12,8 @@ from restorekit.media.formats import Format, FormatError
 from restorekit.media.opencv import encode_png
 from restorekit.types import Image, Pixels
 
-_MAX_SIDE = {Format.JPEG: 65500, Format.WEBP: 16383}
+MAX_SIDE = {Format.JPEG: 65500, Format.WEBP: 16383}
+"""Pixels; the other formats hold more than there is memory for."""
 _MAX_JPEG_EXIF, _MAX_JPEG_XMP = 65533 - 6, 65533 - 29  # bytes of one segment without its prefix
 _LOSSLESS = 100
 
@@ -26,7 +27,7 @@ def encode(image: Image, form: Format, quality: int) -> bytes:
     Raises:
         FormatError: the picture is larger than the format allows.
     """
-    limit = _MAX_SIDE.get(form)
+    limit = MAX_SIDE.get(form)
     if limit and max(image.width, image.height) > limit:
         raise FormatError(
             f"cannot hold {image.width} x {image.height} pixels; {form} ends at {limit} a side, "

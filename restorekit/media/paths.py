@@ -4,15 +4,19 @@ import glob
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from restorekit.errors import UsageError
+from restorekit.files import at_home
 from restorekit.media.formats import FORMAT_OF_SUFFIX
 
 PICTURE_SUFFIXES = frozenset(FORMAT_OF_SUFFIX)
 """Lower-case suffixes of the files that folders and globs yield, and of what can be written."""
+
+Found = TypeVar("Found")
 
 RESTORED = "_restored"
 """What a restored picture beside its source adds to the name."""
@@ -50,7 +54,7 @@ def collect(inputs: Sequence[Path | str], *, recursive: bool = False) -> list[So
     named is taken whatever its suffix.
 
     Raises:
-        UsageError: an input does not exist or yields no picture.
+        UsageError: an input does not exist or yields no picture, or a list is empty.
     """
     sources: dict[str, Source] = {}
     for item in inputs:
@@ -90,10 +94,11 @@ def without_outputs(
 ) -> list[Source]:
     """Leave out what an earlier run wrote.
 
-    That is `a_restored.png` beside `a.jpg` when both are sources, and what was found below an
-    output folder that lies within the folder searched.
+    That is `a_restored.png` or `a.jpg_restored.png` beside `a.jpg` when both are sources, and what
+    was found below an output folder that lies within the folder searched.
     """
-    originals = {(source.path.parent, source.path.stem) for source in sources}
+    paths = [source.path for source in sources]
+    originals = {(path.parent, name) for path in paths for name in (path.stem, path.name)}
     folder = Path(output).absolute() if output is not None and _is_folder(output) else None
     return [
         source
@@ -102,15 +107,58 @@ def without_outputs(
     ]
 
 
+def in_list(file: Path, expand: Callable[[str], Iterable[Found]]) -> Iterator[Found]:
+    """Expand the lines of a `.txt` list of inputs, but for the empty ones and comments.
+
+    Raises UsageError that names the list and the line, also for a list that lists nothing.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read as a list of paths in UTF-8: {error}") from error
+    names = [(number, line.strip()) for number, line in enumerate(lines, start=1)]
+    named = [(number, name) for number, name in names if name and not name.startswith("#")]
+    if not named:
+        raise UsageError(f"{file} is a list of no paths; write one a line")
+    for number, name in named:
+        try:
+            yield from expand(name)
+        except UsageError as error:
+            raise UsageError(f"{file}, line {number}: {error}") from error
+
+
+def in_glob(pattern: Path) -> tuple[Path, list[Path]]:
+    """Return the folder before the first wildcard of a glob, and what matches, not sorted."""
+    fixed = Path(*_until_wildcard(pattern.parts))
+    # Unlike Path.glob it takes any pattern and passes over hidden folders.
+    names = glob.glob(str(pattern), recursive=True)  # noqa: PTH207
+    return fixed, [Path(name) for name in names]
+
+
+def is_list(path: Path) -> bool:
+    """Tell whether an input is a list of inputs."""
+    return path.suffix.lower() == ".txt" and path.is_file()
+
+
+def is_glob(path: Path) -> bool:
+    """Tell whether an input that does not exist is a pattern."""
+    return glob.has_magic(str(path))
+
+
+def place_of(path: Path) -> str:
+    """Return what two paths share where they are one file on some system."""
+    return unicodedata.normalize("NFC", os.path.realpath(path)).casefold()
+
+
 def _expand(item: Path | str, recursive: bool, is_listed: bool = False) -> Iterator[Source]:
-    path = Path(item).expanduser()
+    path = at_home(item)
     if path.is_dir():
         return _in_folder(path, recursive)
-    if path.suffix.lower() == ".txt" and path.is_file() and not is_listed:
-        return _in_list(path, recursive)
+    if is_list(path) and not is_listed:
+        return in_list(path, lambda line: _expand(line, recursive, is_listed=True))
     if path.exists():
         return iter([Source(path)])
-    if glob.has_magic(str(path)):
+    if is_glob(path):
         return _in_glob(path)
     raise UsageError(f"{path} does not exist; name a picture, a folder, a glob or a .txt list")
 
@@ -127,28 +175,11 @@ def _in_folder(folder: Path, recursive: bool) -> Iterator[Source]:
 
 
 def _in_glob(pattern: Path) -> Iterator[Source]:
-    fixed = Path(*_until_wildcard(pattern.parts))
-    # Unlike Path.glob it takes any pattern and passes over hidden folders.
-    names = glob.glob(str(pattern), recursive=True)  # noqa: PTH207
-    found = _pictures((Path(name) for name in names), fixed)
+    fixed, paths = in_glob(pattern)
+    found = _pictures(paths, fixed)
     if not found:
         raise UsageError(f"{pattern} matches no picture ({_known_suffixes()})")
     return iter(found)
-
-
-def _in_list(file: Path, recursive: bool) -> Iterator[Source]:
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read as a list of paths in UTF-8: {error}") from error
-    for number, line in enumerate(lines, start=1):
-        name = line.strip()
-        if not name or name.startswith("#"):
-            continue
-        try:
-            yield from _expand(name, recursive, is_listed=True)
-        except UsageError as error:
-            raise UsageError(f"{file}, line {number}: {error}") from error
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -243,8 +274,7 @@ def _is_in_output(source: Source, folder: Path | None) -> bool:
 def _refuse_collisions(jobs: Iterable[Job]) -> None:
     taken: dict[str, Job] = {}
     for job in jobs:
-        key = unicodedata.normalize("NFC", os.path.realpath(job.destination)).casefold()
-        other = taken.setdefault(key, job)
+        other = taken.setdefault(place_of(job.destination), job)
         if other is not job:
             raise UsageError(
                 f"{other.source} and {job.source} would both be written to {job.destination}; "

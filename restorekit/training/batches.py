@@ -26,13 +26,14 @@ class Examples(Dataset[Example | Broken]):
     order: Order
 
     def __getitem__(self, draw: Draw) -> Example | Broken:
-        """Make the example, or return why not: an error raised in a worker loses its message."""
+        """Return the example, or why there is none: raised in a worker, it loses its message."""
         try:
-            return self._example(draw)
+            return self.example(draw)
         except (PictureError, DataError) as error:
             return error
 
-    def _example(self, draw: Draw) -> Example:
+    def example(self, draw: Draw) -> Example:
+        """Make the example; raises PictureError or DataError."""
         example = self.source.random(self.order.seed, draw)
         mix = self.order.mix(draw)
         if mix is None or mix.other == draw:

@@ -118,7 +118,7 @@ def draw_sheet(run: Run) -> Image:
     for row in range(SHEET_ROWS):
         step = row * run.length.steps // SHEET_ROWS
         drawn = [
-            examples[run.order.draw(step, index)]
+            examples.example(run.order.draw(step, index))
             for index in range(min(SHEET_EXAMPLES, run.order.batch(step)))
         ]
         rows.append([_shown(crop) for example in drawn for crop in example])

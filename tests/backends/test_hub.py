@@ -120,6 +120,16 @@ def test_a_task_without_a_model_lists_those_with_one(embedded):
         hub.for_task("derian")
 
 
+def test_a_path_that_begins_as_the_home_folder_does(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "~mine.pth").touch()
+    assert hub.find_checkpoint("./~mine.pth").samefile(tmp_path / "~mine.pth")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert hub.find_checkpoint("~/~mine.pth") == tmp_path / "~mine.pth"
+    with pytest.raises(UsageError, match=r"~no-such-user/x.pth: no such checkpoint file"):
+        hub.find_checkpoint("~no-such-user/x.pth")
+
+
 def test_sha256_is_that_of_the_bytes(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     assert hub.sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea")

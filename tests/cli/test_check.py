@@ -30,6 +30,12 @@ def test_train_can_only_check(options, tmp_path):
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["check.png"]
 
 
+def test_the_name_of_a_folder_is_no_markup(options, tmp_path):
+    options[options.index(str(tmp_path / "run"))] = str(tmp_path / "run [b]")
+    result = CliRunner().invoke(app, [*options, "--check"], env={"COLUMNS": "300"})
+    assert f"{tmp_path / 'run [b]' / 'check.png'}" in result.output
+
+
 def test_the_report_is_the_last_line_of_json(options):
     lines = CliRunner().invoke(app, [*options, "--check", "--json"]).output.splitlines()
     assert json.loads(lines[0])["event"] == "Started"

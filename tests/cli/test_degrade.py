@@ -1,7 +1,9 @@
 import json
+import os
 
 import numpy as np
 import pytest
+from PIL import ImageCms
 from typer.testing import CliRunner
 
 from restorekit.cli.app import app
@@ -211,6 +213,65 @@ def test_depth_maps_that_nothing_takes_are_refused(photos, depths, tmp_path):
     assert "no step of jpeg:3 takes a depth map" in " ".join(result.output.split())
 
 
+def test_a_name_that_is_no_text_is_refused_before_anything_is_written(photos, tmp_path):
+    (photos / os.fsdecode(b"bad\xff.jpg")).write_bytes((photos / "a.jpg").read_bytes())
+    result = run(photos, "-o", tmp_path / "pairs", "--recipe", "haze:1")
+    assert result.exit_code == 2
+    assert r"'bad\udcff.jpg': is a name that is no UTF-8 text" in result.output
+    assert not (tmp_path / "pairs").exists()
+
+
+def test_maps_that_would_share_a_name_are_refused(photos, tmp_path):
+    recipe = tmp_path / "twice.toml"
+    recipe.write_text('steps = [{op = "motion-blur"}, {op = "motion-blur"}]')
+    (photos / "A.2.jpg").write_bytes((photos / "a.jpg").read_bytes())
+    command = [photos, "-o", tmp_path / "pairs", "--recipe"]
+    result = run(*command, recipe, "--save", "kernel")
+    assert result.exit_code == 2
+    assert "A.2.jpg would both become a.2; rename one of them" in " ".join(result.output.split())
+    assert not (tmp_path / "pairs").exists()
+    assert run(*command, "motion-blur:3", "--save", "kernel").exit_code == 0
+
+
+def test_what_a_pair_does_not_hold_is_said_once_for_a_picture(photos, tmp_path):
+    pixels = read_image(photos / "a.jpg").pixels
+    alpha = np.full((31, 45), 9, np.uint8)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    write_image(photos / "clear.png", Image(pixels, alpha, profile))
+    write_image(photos / "wide.png", Image(pixels, icc=profile))
+    result = run(photos, "-o", tmp_path / "pairs", "--recipe", "haze:1", "--count", 2)
+    assert result.exit_code == 0
+    assert [line for line in result.stderr.splitlines() if line.startswith("warning")] == [
+        f"warning: {photos / 'clear.png'}: the alpha channel and the colour profile are dropped",
+        f"warning: {photos / 'wide.png'}: the colour profile is dropped",
+    ]
+
+
+def test_a_name_that_begins_as_the_home_folder_does(photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(photos)
+    (photos / "a.jpg").rename(photos / "~$doc.jpg")
+    assert run("./~$doc.jpg", "-o", tmp_path / "pairs", "--recipe", "haze:1").exit_code == 0
+    result = run("~no-such-user/x", "-o", tmp_path / "other", "--recipe", "haze:1")
+    assert result.exit_code == 2
+    assert "~no-such-user/x does not exist" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        ("haze", "haze: is a degradation, which needs a severity: haze:3"),
+        ("resize:3", "resize has no severities; write a recipe"),
+        ("fractions.toml", "lo..hi between whole numbers draws whole ones"),
+    ],
+)
+def test_recipes_that_are_almost_right(photos, tmp_path, monkeypatch, recipe, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fractions.toml").write_text('steps = [{op = "jpeg", quality = "10~90"}]')
+    result = run(photos, "-o", "pairs", "--recipe", recipe)
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.split())
+
+
 @pytest.mark.parametrize("place", ["photos", "photos/pairs", "photos/deep/er"])
 def test_an_output_inside_the_input_folder_is_refused(photos, tmp_path, place):
     result = run(photos, "-o", tmp_path / place, "--recipe", "denoise-blind")
@@ -261,6 +322,16 @@ def test_a_sheet_shows_the_five_severities(photos, tmp_path):
     result = run(photos / "a.jpg", "--preview", "gaussian-noise", "-o", sheet)
     assert result.exit_code == 0, result.output
     assert read_image(sheet).pixels.shape[2] == 3
+
+
+def test_a_sheet_replaces_no_file(photos, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    before = files(tmp_path)
+    for place in (photos / "a.jpg", photos / "sub" / "b.png", tmp_path / "notes.txt"):
+        result = run(photos / "a.jpg", "--preview", "haze", "-o", place)
+        assert result.exit_code == 2
+        assert "is already there" in " ".join(result.output.split())
+    assert files(tmp_path) == before
 
 
 def test_a_sheet_is_of_one_picture(photos, tmp_path):

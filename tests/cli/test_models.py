@@ -111,6 +111,15 @@ def test_show_tells_all_of_an_embedded_model(embedded):
     assert facts["notes"] == []
 
 
+def test_names_are_no_markup(embedded, weights):
+    for place in ("model [best].safetensors", "out[/b.safetensors"):
+        Path(place).parent.mkdir(exist_ok=True)
+        Path(place).write_bytes(embedded.read_bytes())
+        assert place in run("show", place)
+    embedded.rename(weights / "derain [best].safetensors")
+    assert "derain [best]" in run("list")
+
+
 def test_show_opens_foreign_files(foreign):
     facts = run_json("show", foreign)
     assert (facts["backend"], facts["config"]["blocks"]) == ("drunet", 1)

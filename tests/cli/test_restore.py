@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -123,6 +124,46 @@ def test_a_dry_run_says_what_would_be_written_and_writes_nothing(photo, checkpoi
         {"event": "Planned", "source": str(photo), "destination": str(restored)}
     ]
     assert not restored.exists()
+
+
+def test_a_dry_run_says_what_would_be_skipped_and_compared(photo, tmp_path):
+    other = photo.with_name("other.png")
+    write_image(other, read_image(photo))
+    command = [photo, other, "-o", f"{tmp_path / 'out'}/", "--model", "median", "--skip-existing"]
+    run(photo, *command[2:])
+    done, new = tmp_path / "out" / "photo.png", tmp_path / "out" / "other.png"
+    skipped = f"skipped {photo}: {done} is already there\n"
+    assert run(*command, "--dry-run").stdout == f"{skipped}{other} -> {new}\n"
+    compare = [tmp_path / "out" / f"{name}_compare.jpg" for name in ("photo", "other")]
+    said = f"{photo} -> {compare[0]}\n{other} -> {new}, {compare[1]}\n"
+    assert run(*command, "--dry-run", "--compare").stdout == said
+    lines = run(*command, "--dry-run", "--compare", "--json").stdout.splitlines()
+    assert json.loads(lines[1])["compare"] == str(compare[1])
+    first, second = run(*command, "--dry-run", "--json").stdout.splitlines()
+    assert (json.loads(first)["event"], json.loads(second)["event"]) == ("FileSkipped", "Planned")
+
+
+def test_earlier_outputs_that_are_named_are_skipped_with_a_reason(photo):
+    names = [photo.with_name(f"photo{ending}") for ending in ("_compare.jpg", "_restored.png")]
+    for path in names:
+        write_image(path, read_image(photo))
+    command = ["--model", "median", "--overwrite"]
+    for options in ([], ["--dry-run"]):
+        said = run(photo, *names, *command, *options).stdout
+        assert all(f"skipped {path}: has the name of what" in said for path in names)
+    assert "1 done, 2 skipped" in run(photo, *names, *command).stdout
+    assert "skipped" not in run(photo.parent, *command).stdout
+    assert "1 done" in run(names[1], *command).stdout
+
+
+def test_a_name_that_is_no_text_is_escaped(photo):
+    bad = photo.parent / os.fsdecode(b"bad\xff.png")
+    bad.write_bytes(photo.read_bytes())
+    program = [sys.executable, "-m", "restorekit", "restore", photo, bad, "--model", "median"]
+    for option in ("--dry-run", "--json", "--overwrite", "--skip-existing"):
+        result = subprocess.run([*program, option], capture_output=True, check=True)
+        assert b"bad\\udcff_restored.png" in result.stdout
+    assert (photo.parent / os.fsdecode(b"bad\xff_restored.png")).exists()
 
 
 @pytest.mark.parametrize(

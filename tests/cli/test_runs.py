@@ -40,6 +40,16 @@ def test_the_picture_goes_where_it_is_wanted(folder, tmp_path):
     assert not (folder / "plot.png").exists()
 
 
+def test_names_are_no_markup(folder, tmp_path):
+    recipe = json.loads((folder / "recipe.json").read_text()) | {"name": "tiny [bold]"}
+    (folder / "recipe.json").write_text(json.dumps(recipe))
+    result = show(folder, "--plot", tmp_path / "[red]" / "p[.png")
+    assert result.exit_code == 0, result.output
+    assert "tiny [bold]" in result.output
+    assert "drawn:" in result.output
+    assert "[red]/p[.png" in result.output
+
+
 def test_json_has_the_same_figures_and_draws_nothing(folder):
     figures = json.loads(show(folder, "--json").output)
     assert (figures["steps"], figures["steps of the recipe"]) == (4, 8)

@@ -149,6 +149,50 @@ def test_inputs_without_clips_say_what_is_looked_for(tmp_path):
         find_clips([tmp_path / "nothing.mp4"], recursive=False)
 
 
+@pytest.fixture
+def clips(tmp_path, monkeypatch):
+    for name in ("clips/one/0.png", "clips/two/0.png", "clips/two/deep/0.png"):
+        write_image(tmp_path / name, Image(frame(0)))
+    for name in ("clips/three.MP4", "clips/notes.md", "clips/lone.png"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("clips/*", ["one", "three.MP4", "two"]),
+        ("clips/t*", ["three.MP4", "two"]),
+        ("*/t*", ["clips/three.MP4", "clips/two"]),
+        ("clips/**/[od]*", ["one", "two/deep"]),
+    ],
+)
+def test_a_glob_names_clips_from_the_folder_before_its_wildcard(clips, pattern, names):
+    assert [clip.relative for clip in find_clips([pattern], recursive=False)] == names
+
+
+def test_a_glob_is_searched_deeper_when_asked(clips):
+    found = find_clips(["clips/*"], recursive=True)
+    assert [clip.relative for clip in found] == ["one", "three.MP4", "two", "two/deep"]
+
+
+def test_a_list_names_clips(clips, tmp_path):
+    (tmp_path / "list.txt").write_text("# mine\nclips/two\n\nclips/*.MP4\n")
+    found = find_clips(["list.txt", "clips/two"], recursive=False)
+    assert [clip.relative for clip in found] == ["two", "three.MP4"]
+    (tmp_path / "list.txt").write_text("clips/two\nclips/four\n")
+    with pytest.raises(UsageError, match=r"list.txt, line 2: clips/four does not exist"):
+        find_clips(["list.txt"], recursive=False)
+    (tmp_path / "list.txt").write_text("# none\n")
+    with pytest.raises(UsageError, match=r"list.txt is a list of no paths"):
+        find_clips(["list.txt"], recursive=False)
+
+
+def test_a_glob_without_clips_says_what_is_looked_for(clips):
+    with pytest.raises(UsageError, match=r"clips/\*.png matches neither videos \(.avi"):
+        find_clips(["clips/*.png"], recursive=False)
+
+
 def test_a_video_is_no_picture(tmp_path):
     (tmp_path / "clip.mp4").write_bytes(b"x")
     with pytest.raises(UsageError, match=r"clip\.mp4 is a video"):

@@ -138,6 +138,7 @@ def test_a_recipe_file_is_read(tmp_path):
         ([{"op": "jpeg", "subsampling": "4:2"}], "subsampling = '4:2'"),
         ([{"op": "jpeg", "probabilty": 0.5}], "did you mean probability"),
         ([{"probability": 0.5}], "one of the keys op, one_of, shuffled and steps"),
+        ([{}], "this one has none"),
         ([{"op": "jpeg", "one_of": []}], "has op and one_of"),
         ([{"one_of": []}], "one_of"),
         ([{"one_of": [{"op": "jpeg"}], "wieght": 2}], "did you mean weight"),
@@ -150,6 +151,22 @@ def test_a_recipe_file_is_read(tmp_path):
 def test_a_wrong_recipe_says_what_is_wrong(steps, said):
     with pytest.raises(UsageError, match=said):
         load_recipe({"steps": steps})
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ('["haze:3"]', r"a table, such as \{ op = .* not 'haze:3'"),
+        ('[{ one_of = ["haze"] }]', "a table, such as .* not 'haze'"),
+        ('{ op = "haze" }', "steps: Input should be a valid list"),
+        ('[{ one_of = [{ op = "jpeg", weight = inf }, { op = "haze" }] }]', r"finite .*got inf"),
+    ],
+)
+def test_steps_of_a_wrong_form_are_named_with_their_file(tmp_path, steps, said):
+    path = tmp_path / "mine.toml"
+    path.write_text(f"steps = {steps}\n")
+    with pytest.raises(UsageError, match=rf"mine\.toml: .*{said}"):
+        load_recipe(path)
 
 
 def test_unknown_keys_of_a_recipe_are_errors():

@@ -147,6 +147,75 @@ def test_comparisons_of_one_stem_do_not_collide():
     assert {path.parent for path in compare_paths(jobs)} == {Path("out")}
 
 
+@pytest.mark.parametrize(
+    ("pairs", "told"),
+    [
+        ([("a.jpg", "a_compare.jpg")], "a.jpg would be written to a_compare.jpg"),
+        ([("x/a.jpg", "o/a.jpg"), ("a_compare.jpg", "o/a_compare.jpg")], "x/a.jpg would be"),
+        ([("x/a.jpg", "o/a.jpg"), ("o/a_compare.jpg", "b.jpg")], "to o/a_compare.jpg, which"),
+        ([(f"c/{name}", f"o/{name}") for name in ("a.jpg", "a.png", "a.jpg.png")], "a.jpg.png"),
+    ],
+)
+@pytest.mark.parametrize("answer", [{}, {"overwrite": True}, {"skip_existing": True}])
+def test_a_comparison_takes_no_place_of_another_picture(pairs, told, answer):
+    jobs = [Job(Path(source), Path(destination)) for source, destination in pairs]
+    check_destinations(jobs, **answer)
+    with pytest.raises(UsageError, match="before/after picture of") as raised:
+        check_destinations(jobs, compare=True, **answer)
+    assert told in str(raised.value)
+
+
+def test_comparisons_whose_names_differ_in_case_alone_do_not_collide():
+    jobs = [Job(Path("in", name), Path("out", name)) for name in ("a.jpg", "A.png")]
+    assert [path.name for path in compare_paths(jobs)] == ["a.jpg_compare.jpg", "A.png_compare.jpg"]
+
+
+def test_skip_existing_makes_a_missing_comparison_of_what_is_there(tmp_path, picture, make_model):
+    def never(x):
+        raise AssertionError
+
+    job, comparison = Job(picture("a.png"), picture("out.png")), tmp_path / "a_compare.jpg"
+    options = {"compare": True, "skip_existing": True}
+    events = list(run_jobs([job], Restorer(make_model(never)), **options))
+    assert (events[-2].destination, events[-1].done) == (comparison, 1)
+    assert read_image(comparison).width > 64
+    before = comparison.read_bytes()
+    events = list(run_jobs([job], Restorer(make_model(never)), **options))
+    assert isinstance(events[1], FileSkipped)
+    job.destination.unlink()
+    list(run_jobs([job], Restorer(make_model(lambda x: 1 - x)), **options))
+    assert job.destination.exists()
+    assert comparison.read_bytes() == before
+
+
+def test_a_comparison_of_a_very_wide_picture_is_made_smaller(tmp_path, picture, restorer):
+    job = Job(picture("wide.png", 4, 40_000), tmp_path / "out.png")
+    events = list(run_jobs([job], restorer, compare=True))
+    assert (events[-1].done, events[-1].failed) == (1, 0)
+    assert read_image(tmp_path / "wide_compare.jpg").width in (65_499, 65_500)
+
+
+def test_pictures_that_were_left_out_are_reported(tmp_path, picture, restorer):
+    left_out = FileSkipped(tmp_path / "a_restored.png", "for a reason")
+    jobs = [Job(picture("a.png"), tmp_path / "out.png")]
+    events = list(run_jobs(jobs, restorer, left_out=[left_out]))
+    assert events[:2] == [Started("fake on cpu", 2), left_out]
+    assert (events[-1].done, events[-1].skipped) == (1, 1)
+
+
+@pytest.mark.parametrize("options", [{}, {"skip_existing": True}, {"compare": True}])
+def test_a_name_too_long_is_the_failure_of_one_file(tmp_path, picture, restorer, options):
+    stem = "n" * 245
+    jobs = [
+        Job(picture(f"{stem}.png"), tmp_path / f"{stem}_restored.png"),
+        Job(picture("b.png"), tmp_path / "b_restored.png"),
+    ]
+    check_destinations(jobs, **options)
+    events = list(run_jobs(jobs, restorer, **options))
+    assert (events[-1].done, events[-1].failed) == (1, 1)
+    assert "cannot be written: File name too long" in events[1].error
+
+
 def test_what_the_format_loses_is_said(tmp_path, picture, restorer):
     source = picture("a.png", alpha=np.full((24, 32), 7, np.uint8))
     events = list(run_jobs([Job(source, tmp_path / "a.jpg")], restorer))

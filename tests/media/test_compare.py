@@ -33,6 +33,14 @@ def test_deep_grey_and_transparent_pictures():
     assert (seen[60:, 162:] == 255).all()
 
 
+@pytest.mark.parametrize("shape", [(4, 40_000), (70_000, 4), (1, 65_500)])
+def test_halves_are_reduced_to_what_a_jpeg_holds(shape):
+    seen = before_after(flat(50, 9, 9), flat(200, *shape)).pixels
+    assert 65_400 < max(seen.shape) <= 65_500
+    assert (seen[:, 0] == 50).any()
+    assert (seen[:, -1] == 200).all()
+
+
 def test_the_smaller_one_is_enlarged():
     assert before_after(flat(9, 60, 80), flat(9)).pixels.shape == (120, 322, 3)
 

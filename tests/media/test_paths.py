@@ -85,6 +85,12 @@ class TestCollect:
         with pytest.raises(UsageError, match=r"list.txt, line 2: photos/gone.png does not exist"):
             collect(["list.txt"])
 
+    @pytest.mark.parametrize("text", ["", "\n# photos/a.png\n  \n"])
+    def test_a_list_of_nothing_is_named(self, tree, text):
+        Path("list.txt").write_text(text)
+        with pytest.raises(UsageError, match=r"list.txt is a list of no paths"):
+            collect(["photos/a.png", "list.txt"])
+
     def test_a_list_in_a_list_is_no_list(self, tree):
         Path("list.txt").write_text("list.txt\n")
         assert names_of(collect(["list.txt"])) == ["list.txt"]
@@ -132,6 +138,12 @@ class TestCollect:
     def test_the_home_folder(self, tree, monkeypatch):
         monkeypatch.setenv("HOME", str(tree))
         assert names_of(collect(["~/photos/a.png"])) == [str(tree / "photos/a.png")]
+
+    def test_a_name_that_begins_as_the_home_folder_does(self, tree):
+        touched("~$doc.png")
+        assert names_of(collect(["./~$doc.png"])) == ["~$doc.png"]
+        with pytest.raises(UsageError, match=r"~no-such-user/x.png does not exist"):
+            collect(["~no-such-user/x.png"])
 
     @given(numbers=st.lists(st.integers(0, 10**6), min_size=1, unique=True))
     def test_numbers_count(self, tmp_path_factory, numbers):
@@ -234,6 +246,11 @@ class TestEarlierOutputs:
         assert [job[0] for job in planned(["photos"])] == [
             *("photos/9.JPG", "photos/10.jpg", "photos/a.png", "photos/lonely_restored.png")
         ]
+
+    def test_one_that_has_the_whole_name_of_its_original(self, tree):
+        touched("photos/a.png_compare.jpg")
+        sources = without_outputs(collect(["photos/a*"]), suffix="_compare")
+        assert names_of(sources) == ["photos/a.png"]
 
     def test_one_that_is_named_alone(self, tree):
         touched("photos/a_restored.png")

@@ -72,7 +72,7 @@ def test_a_mixed_example_lies_between_two(content):
     step = next(s for s in range(99) if (m := order.mix(order.draw(s, 0))) and m.other.place)
     draw = order.draw(step, 0)
     mix = order.mix(draw)
-    mixed = Examples(source, order)[draw]
+    mixed = Examples(source, order).example(draw)
     for place in range(2):
         a, b = (source.random(recipe.seed, d)[place] for d in (draw, mix.other))
         np.testing.assert_allclose(mixed[place], mix.kept * a + (1 - mix.kept) * b, atol=1e-6)
