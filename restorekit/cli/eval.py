@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -148,18 +148,11 @@ def evaluate(
     if [bool(datasets), pairs is not None, compare is not None].count(True) != 1:
         raise UsageError("say what to measure: --dataset, --pairs or --compare, one of them")
     if compare is not None:
-        measuring: dict[str, object] = {
-            "--report": reports,
-            "--save": save,
-            "--resume": resume,
-            "--metrics": metrics,
-        }
-        measuring |= {"--protocol": protocol, "--noise": noise}
-        measuring |= {"--task": tasks, "--model": models, "--baseline": baselines}
-        if given := [name for name, value in measuring.items() if value]:
-            raise UsageError(
-                f"--compare reads two reports and measures nothing; leave out {', '.join(given)}"
-            )
+        _refuse_beside_compare(
+            {"--report": reports, "--save": save, "--resume": resume, "--metrics": metrics}
+            | {"--protocol": protocol, "--noise": noise}
+            | {"--task": tasks, "--model": models, "--baseline": baselines}
+        )
         _compare(*compare, as_json=as_json)
         return
     files = _checked(reports or [], save)
@@ -293,6 +286,13 @@ def _show(results: "list[Evaluation]", *, as_json: bool) -> None:
             typer.echo(line)
     if (whole := overview(results)) is not None:
         _print(whole)
+
+
+def _refuse_beside_compare(options: Mapping[str, object]) -> None:
+    if given := [name for name, value in options.items() if value]:
+        raise UsageError(
+            f"--compare reads two reports and measures nothing; leave out {', '.join(given)}"
+        )
 
 
 def _compare(a: str, b: str, *, as_json: bool) -> None:
