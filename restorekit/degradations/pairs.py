@@ -36,6 +36,7 @@ from restorekit.degradations.recipe import make_reference, scale_of, trace_chain
 from restorekit.errors import DataError, PictureError, UsageError
 from restorekit.events import Event, FileDone, FileFailed, Finished, Started, Warned
 from restorekit.files import atomic_path
+from restorekit.media.color_profile import is_srgb
 from restorekit.media.encode import encode
 from restorekit.media.formats import Format
 from restorekit.media.image import QUALITY, read_image
@@ -221,7 +222,8 @@ def _opened(job: PairJob) -> Opened:
 
 
 def _lost(image: Image) -> str:
-    parts = {"alpha channel": image.alpha is not None, "colour profile": bool(image.icc)}
+    profiled = image.icc is not None and not is_srgb(image.icc)
+    parts = {"alpha channel": image.alpha is not None, "colour profile": profiled}
     lost = [f"the {part}" for part, is_there in parts.items() if is_there]
     verb = "is" if len(lost) == 1 else "are"
     return f"{' and '.join(lost)} {verb} dropped" if lost else ""

@@ -6,6 +6,15 @@ from PIL import ImageCms
 from PIL.Image import Image as PillowImage
 
 
+def is_srgb(icc: bytes) -> bool:
+    """Tell whether a profile calls itself sRGB: the numbers mean the same without it."""
+    try:
+        name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(icc)))
+    except (ImageCms.PyCMSError, OSError):
+        return False
+    return "srgb" in name.lower()
+
+
 def to_srgb(picture: PillowImage, icc: bytes | None) -> PillowImage:
     """Convert an 8-bit grey, RGB or CMYK picture to sRGB.
 

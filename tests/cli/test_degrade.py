@@ -236,9 +236,13 @@ def test_maps_that_would_share_a_name_are_refused(photos, tmp_path):
 def test_what_a_pair_does_not_hold_is_said_once_for_a_picture(photos, tmp_path):
     pixels = read_image(photos / "a.jpg").pixels
     alpha = np.full((31, 45), 9, np.uint8)
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    write_image(photos / "clear.png", Image(pixels, alpha, profile))
-    write_image(photos / "wide.png", Image(pixels, icc=profile))
+    other, usual = (
+        ImageCms.ImageCmsProfile(ImageCms.createProfile(space)).tobytes()
+        for space in ("LAB", "sRGB")
+    )
+    write_image(photos / "clear.png", Image(pixels, alpha, other))
+    write_image(photos / "usual.png", Image(pixels, icc=usual))
+    write_image(photos / "wide.png", Image(pixels, icc=other))
     result = run(photos, "-o", tmp_path / "pairs", "--recipe", "haze:1", "--count", 2)
     assert result.exit_code == 0
     assert [line for line in result.stderr.splitlines() if line.startswith("warning")] == [
