@@ -193,7 +193,12 @@ class TrainingRecipe(Section):
     optim: OptimRecipe = OptimRecipe()
     discriminator: DiscriminatorRecipe = DiscriminatorRecipe()
     speed: SpeedRecipe = SpeedRecipe()
-    ema: float = Field(default=0.999, ge=0, lt=1, description="decay of the averaged weights")
+    ema: float = Field(
+        default=0.999,
+        ge=0,
+        lt=1,
+        description="decay of the averaged weights; they lag 1 / (1 - ema) steps behind, 0 is none",
+    )
     precision: Literal[Precision.FLOAT32, Precision.BFLOAT16, Precision.FLOAT16] = Precision.FLOAT32
     validate_every: int = Field(default=500, ge=1, description="steps")
     validate_start: bool = Field(default=False, description="validate before the first step too")
