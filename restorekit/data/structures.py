@@ -36,7 +36,9 @@ def draw_structure(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 def draw_border(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Return the samples with plain borders, as of a scan, along some of the four edges.
 
-    Each is 1 to 12 pixels wide, or less than half of the picture, and mixes into what it adjoins.
+    Each is 1 to 12 pixels wide, or less than half of the picture. The one or two lines where it
+    meets the picture mix both, or are darker or lighter than both, as a scanner's sharpening
+    leaves them.
     """
     drawn = pixels.copy()
     top = np.iinfo(pixels.dtype).max
@@ -46,12 +48,18 @@ def draw_border(pixels: Pixels, rng: np.random.Generator) -> Pixels:
             continue
         edge = np.rot90(drawn, turns)
         width = min(int(np.exp(rng.uniform(0, np.log(13)))), (len(edge) - 1) // 2)
-        colour = top * np.clip(grey + 0.03 * rng.standard_normal(pixels.shape[2]), 0, 1)
-        inner = rng.uniform(0, 1)
-        mixed = edge[width] + inner * (colour - edge[width])
-        edge[:width] = np.rint(colour).astype(pixels.dtype)
-        edge[width] = np.rint(mixed).astype(pixels.dtype)
+        edge[:width] = _tinted(grey, pixels, rng)
+        rim = rng.choice([grey, 0, 1], p=[0.3, 0.5, 0.2])
+        meeting = edge[width : width + rng.integers(1, 3)]
+        mixed = meeting + rng.uniform(0, 1) * (rim * top - meeting)
+        meeting[:] = np.rint(mixed).astype(pixels.dtype)
     return drawn
+
+
+def _tinted(grey: float, pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """A sample of about that grey, 0 to 1, in the depth and channels of the picture."""
+    colour = np.clip(grey + 0.03 * rng.standard_normal(pixels.shape[2]), 0, 1)
+    return np.rint(colour * np.iinfo(pixels.dtype).max).astype(pixels.dtype)
 
 
 def _bars(shape: tuple[int, ...], angle: float, pitch: float, rng: np.random.Generator) -> Mask:

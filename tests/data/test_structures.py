@@ -52,13 +52,22 @@ def test_borders_are_plain_and_leave_the_middle():
     seen = set()
     for seed in range(30):
         bordered = draw_border(picture, np.random.default_rng(seed))
-        assert np.array_equal(bordered[13:-13, 13:-13], picture[13:-13, 13:-13])
+        assert np.array_equal(bordered[14:-14, 14:-14], picture[14:-14, 14:-14])
         for turns in range(4):
             edge, was = np.rot90(bordered, turns), np.rot90(picture, turns)
             if not np.array_equal(edge[0, 20:30], was[0, 20:30]):
                 seen.add(turns)
                 assert len(np.unique(edge[0, 20:30], axis=0)) == 1
     assert seen == {0, 1, 2, 3}
+
+
+def test_a_border_may_meet_the_picture_in_a_line_darker_than_both():
+    picture = np.full((40, 40, 1), 160, np.uint8)
+    darker = 0
+    for seed in range(100):
+        column = draw_border(picture, np.random.default_rng(seed))[20, :14, 0].astype(int)
+        darker += column.min() < min(column[0], 160) - 20
+    assert 5 <= darker <= 30
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (2, 9, 1), (3, 3, 3)])
