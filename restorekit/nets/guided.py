@@ -110,8 +110,10 @@ def _centres(part: Part, count: int) -> Tensor:
 
 
 def _box_mean(x: Tensor) -> Tensor:
+    # Rows, then columns: a fifth of the work of one square window.
     window = 2 * RADIUS + 1
-    return F.avg_pool2d(x, window, stride=1, padding=RADIUS, count_include_pad=False)
+    rows = F.avg_pool2d(x, (window, 1), 1, (RADIUS, 0), count_include_pad=False)
+    return F.avg_pool2d(rows, (1, window), 1, (0, RADIUS), count_include_pad=False)
 
 
 def infer_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
