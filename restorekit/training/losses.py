@@ -20,6 +20,7 @@ LossName = Literal[
     "ssim",
     "ms_ssim",
     "edge",
+    "colour",
     "fft",
     "perceptual",
     "adversarial",
@@ -31,6 +32,7 @@ PSNR_EPSILON = 1e-8
 POOLED_STAGES = 4
 """The perceptual loss compares what comes out of the fourth pooling."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_WIDE = full_reference.gaussian_taps(21, 3.0)
 
 
 def l1(restored: Tensor, reference: Tensor) -> Tensor:
@@ -76,6 +78,14 @@ def edge(restored: Tensor, reference: Tensor) -> Tensor:
     channels = difference.shape[1]
     padded = F.pad(difference, (1, 1, 1, 1), mode="reflect")
     return F.conv2d(padded, kernels.repeat(channels, 1, 1, 1), groups=channels).abs().mean()
+
+
+def colour(restored: Tensor, reference: Tensor) -> Tensor:
+    """Mean squared difference of the pictures blurred by a Gaussian of sigma 3, 21 pixels wide.
+
+    Ignatov et al. (DPED, ICCV 2017). At the borders the outermost samples are repeated.
+    """
+    return full_reference.local_mean(restored - reference, _WIDE, "replicate").square().mean()
 
 
 def fft_l1(restored: Tensor, reference: Tensor) -> Tensor:
@@ -149,6 +159,7 @@ LOSSES: Mapping[str, Loss] = {
     "ssim": ssim,
     "ms_ssim": ms_ssim,
     "edge": edge,
+    "colour": colour,
     "fft": fft_l1,
 }
 

@@ -37,6 +37,14 @@ def test_edge_loss_equals_scipys_sobel():
     assert float(losses.edge(a, b)) == pytest.approx(np.abs(slopes).mean())
 
 
+def test_colour_loss_is_the_square_of_scipys_gaussian():
+    a, b = pictures(1, 3, 30, 41)
+    blurred = ndimage.gaussian_filter(
+        (a - b).numpy(), sigma=3, radius=10, axes=(2, 3), mode="nearest"
+    )
+    assert float(losses.colour(a, b)) == pytest.approx(np.square(blurred).mean())
+
+
 def test_the_similarities_are_one_minus_the_metrics():
     a, b = pictures(2, 3, 20, 24)
     assert float(losses.ssim(a, b)) == pytest.approx(1 - float(full_reference.ssim(a, b).mean()))
@@ -128,6 +136,6 @@ def test_a_file_without_a_vgg_is_named(tmp_path, content):
 
 def test_equal_pictures_lose_nothing():
     x = torch.rand(1, 3, 16, 16)
-    for name in ("l1", "mse", "edge", "fft"):
+    for name in ("l1", "mse", "edge", "colour", "fft"):
         assert LOSSES[name](x, x) == 0
     assert math.isclose(float(losses.ssim(x, x)), 0, abs_tol=1e-6)
