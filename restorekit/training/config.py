@@ -38,6 +38,9 @@ class NetRecipe(Section):
     start: str | None = Field(
         default=None, description="model or checkpoint whose weights it starts from"
     )
+    widen: bool = Field(
+        default=False, description="start has fewer channels; the new ones begin without influence"
+    )
     freeze: tuple[str, ...] = Field(
         default=(), description="shell patterns of the parameters that are not trained"
     )

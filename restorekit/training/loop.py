@@ -38,7 +38,7 @@ from restorekit.training.result import write_best
 from restorekit.training.sources import Source, open_source
 from restorekit.training.speed import autocast, build_scaler, prepare
 from restorekit.training.state import STATE, TrainingState, write_state
-from restorekit.training.transplant import misfits
+from restorekit.training.transplant import misfits, widen
 from restorekit.training.validation import hold
 
 BAD_BATCH = "bad-batch.pt"
@@ -100,7 +100,7 @@ def open_run(
     torch.manual_seed(recipe.seed)
     net = build_net(recipe.net.backend, **recipe.net.config)
     if recipe.net.start is not None and not resume:
-        _start(net, recipe.net.backend, recipe.net.start)
+        _start(net, recipe.net, recipe.net.start)
     net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     source = open_source(recipe.data)
     _require_fit(recipe.net, source)
@@ -149,7 +149,7 @@ def build_objective(net: nn.Module, recipe: TrainingRecipe, device: torch.device
     return build_adversarial(paired, recipe, precision, device)
 
 
-def _start(net: nn.Module, backend: str, start: str) -> None:
+def _start(net: nn.Module, recipe: NetRecipe, start: str) -> None:
     """Load the weights that a run starts from."""
     path = Path(start)
     if len(path.parts) > 1 and not path.exists() and path.stem in list_recipes():
@@ -158,12 +158,16 @@ def _start(net: nn.Module, backend: str, start: str) -> None:
             f"{path.stem} -o {path.parent}; or start from another: --set net.start=MODEL"
         )
     weights = load_model(start, device="cpu").net.state_dict()
-    if unlike := misfits(net, weights):
+    if recipe.widen:
+        widen(net, weights, path)
+    elif unlike := misfits(net, weights):
         raise TrainingError(
-            f"{start}: is not a {backend} of the recipe's configuration, so training cannot start "
-            f"from it ({unlike}); change net.config, or take what fits: restorekit finetune"
+            f"{start}: is not a {recipe.backend} of the recipe's configuration, so training cannot "
+            f"start from it ({unlike}); change net.config, say --set net.widen=true where the net "
+            "has more channels, or take what fits: restorekit finetune"
         )
-    net.load_state_dict(weights)
+    else:
+        net.load_state_dict(weights)
 
 
 def _averaged(net: nn.Module, decay: float) -> AveragedModel:

@@ -57,6 +57,44 @@ def transplant(net: nn.Module, state: Mapping[str, Tensor], path: Path) -> Weigh
     )
 
 
+def widen(net: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    """Load the weights of a narrower net, so that `net` computes what that one computes.
+
+    Channels that it has more keep their random filters and have no influence yet. Serves what Chen
+    et al., "Net2Net", ICLR 2016, copy channels for; here they are free to differ from the first
+    step. Raises TrainingError where other things than the channels between plain convolutions or
+    linear layers differ.
+    """
+    own = net.state_dict()
+    if own.keys() != state.keys():
+        raise TrainingError(f"{path}: is not a narrower form of the net ({misfits(net, state)})")
+    for key, given in state.items():
+        if own[key].shape != given.shape:
+            inputs = _input_axis(net.get_submodule(key.rpartition(".")[0]))
+            if inputs is None or not _is_within(given, own[key]):
+                raise TrainingError(
+                    f"{path}: cannot be widened at {key} ({_difference(own[key], given)}); only "
+                    "channels of plain convolutions and linear layers may be added"
+                )
+            if given.ndim > 1:
+                own[key].narrow(1 - inputs, 0, given.shape[1 - inputs]).zero_()
+        own[key][tuple(map(slice, given.shape))] = given
+
+
+def _input_axis(layer: nn.Module) -> int | None:
+    """Along which axis of a layer's weight its inputs lie; None where widening is not defined."""
+    if isinstance(layer, nn.ConvTranspose2d):
+        return 0 if layer.groups == 1 else None
+    plain = isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.groups == 1)
+    return 1 if plain else None
+
+
+def _is_within(given: Tensor, own: Tensor) -> bool:
+    """Whether the one fits into the first two axes of the other, and the rest is equal."""
+    inside = all(small <= large for small, large in zip(given.shape, own.shape, strict=False))
+    return inside and given.shape[2:] == own.shape[2:] and given.ndim == own.ndim
+
+
 def misfits(net: nn.Module, state: Mapping[str, Tensor]) -> str:
     """Say how weights differ from those of a net; empty when they fit exactly."""
     own = net.state_dict()

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from restorekit.backends.checkpoint import read_checkpoint
+from restorekit.backends.model import load_model
 from restorekit.data.crops import PictureCache
 from restorekit.errors import DataError, PictureError, TrainingError, UsageError
 from restorekit.events import Event, Finished, Saved, Started, StepDone, Validated, Warned
@@ -128,6 +129,16 @@ def test_a_start_of_another_shape_is_refused(content, tmp_path):
     content |= {"net": {"backend": "drunet", "config": wider, "start": start}}
     with pytest.raises(TrainingError, match=r"cannot start from it \(\d+ tensors differ: "):
         run(parse_recipe(content, "tiny"), tmp_path / "second")
+
+
+def test_a_wider_net_starts_as_the_narrower_one_where_the_recipe_says_so(content, tmp_path):
+    run(parse_recipe(content, "tiny"), tmp_path / "first")
+    start = str(tmp_path / "first" / "tiny.safetensors")
+    wider = content["net"]["config"] | {"widths": [8, 8, 16, 16]}
+    net = {"backend": "drunet", "config": wider, "start": start, "widen": True}
+    widened = loop.open_run(parse_recipe(content | {"net": net}, "tiny"), CPU).objective.net
+    picture = torch.rand(1, 3, 16, 16)
+    assert torch.allclose(widened(picture), load_model(start).net(picture), atol=1e-5)
 
 
 def test_the_stage_that_a_run_starts_from_is_named_where_it_is_missing(content, tmp_path):

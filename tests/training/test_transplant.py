@@ -1,9 +1,10 @@
 import pytest
 import torch
+from torch import nn
 
 from restorekit.backends.model import build_net
 from restorekit.errors import TrainingError, UnknownNetError
-from restorekit.training.transplant import open_weights, transplant
+from restorekit.training.transplant import open_weights, transplant, widen
 
 TINY = {"widths": [4, 4, 4, 4], "blocks": 1, "residual": True}
 
@@ -56,3 +57,37 @@ def test_weights_of_no_known_net_are_taken_for_the_named_one(tmp_path):
     opened = open_weights(tmp_path / "cut.pth", "drunet")
     assert opened.state.keys() == state.keys()
     assert opened.card.backend == "drunet"
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_widened_net_computes_the_same_and_uses_its_new_channels_after_a_step(tmp_path, bias):
+    narrow, wide = tiny(bias=bias), tiny(bias=bias, widths=[6, 4, 9, 12])
+    with torch.no_grad():
+        for weight in narrow.parameters():
+            weight.normal_(std=0.2)
+    picture = torch.rand(2, 3, 16, 24)
+    widen(wide, narrow.state_dict(), tmp_path)
+    assert torch.allclose(wide(picture), narrow(picture), atol=1e-5)
+    wide(picture).square().mean().backward()
+    reads_new = wide.m_tail.weight.grad[:, 4:], wide.m_up3[0].weight.grad[9:, :4]
+    assert all(grad.abs().max() > 0 for grad in reads_new)
+
+
+@pytest.mark.parametrize(
+    ("wide", "said"),
+    [
+        ({"widths": [4, 3, 4, 4]}, "m_down1.1.weight"),
+        ({"widths": [4, 4, 4, 6], "blocks": 2}, "tensors differ"),
+    ],
+)
+def test_what_is_not_wider_alone_cannot_be_widened(tmp_path, wide, said):
+    with pytest.raises(TrainingError, match=said):
+        widen(tiny(**wide), tiny().state_dict(), tmp_path / "narrow.safetensors")
+
+
+def test_layers_that_mix_channels_otherwise_cannot_be_widened(tmp_path):
+    narrow, wide = (
+        nn.Sequential(nn.Conv2d(3, width, 1), nn.GroupNorm(1, width)) for width in (4, 6)
+    )
+    with pytest.raises(TrainingError, match=r"at 1\.weight .*plain convolutions"):
+        widen(wide, narrow.state_dict(), tmp_path)
