@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 
 from restorekit.data.pairs import Pair, read_pair
@@ -23,9 +24,10 @@ class PictureCache:
     Fill it before worker processes fork: they then share it.
     """
 
-    def __init__(self, limit: int = CACHE_BYTES) -> None:
+    def __init__(self, limit: int = CACHE_BYTES, reduce: int = 1) -> None:
         self._kept: dict[Path | Pair, tuple[Pixels, ...]] = {}
         self._room = limit
+        self._reduce = reduce
 
     @property
     def has_room(self) -> bool:
@@ -33,12 +35,16 @@ class PictureCache:
         return self._room > 0
 
     def read(self, path: Path) -> Pixels:
-        """Return (H, W, 3) samples of the file, grey repeated."""
-        return self._remembered(path, lambda: (_coloured(read_picture(path).pixels),))[0]
+        """Return (H, W, 3) samples of the file, grey repeated, `reduce` times smaller."""
+        return self._remembered(path, lambda: (self._reduced(path),))[0]
 
     def read_pair(self, pair: Pair) -> tuple[Pixels, ...]:
         """Return the degraded picture and its reference, (H, W, 3) each, grey repeated."""
         return self._remembered(pair, lambda: tuple(map(_coloured, read_pair(pair))))
+
+    def _reduced(self, path: Path) -> Pixels:
+        pixels = _coloured(read_picture(path).pixels)
+        return pixels if self._reduce == 1 else reduced(pixels, self._reduce)
 
     def _remembered(
         self, key: Path | Pair, read: Callable[[], tuple[Pixels, ...]]
@@ -50,6 +56,18 @@ class PictureCache:
         if self.has_room:
             self._kept[key] = pictures
         return pictures
+
+
+def reduced(pixels: Pixels, factor: int) -> Pixels:
+    """Return means of squares of factor x factor samples; what fills no square is cut off.
+
+    A picture smaller than the factor stays as it is, for whoever checks sizes to refuse.
+    """
+    height, width = (side // factor for side in pixels.shape[:2])
+    if not height or not width:
+        return pixels
+    whole = np.ascontiguousarray(pixels[: height * factor, : width * factor])
+    return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def _coloured(pixels: Pixels) -> Pixels:

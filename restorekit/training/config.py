@@ -77,6 +77,9 @@ class DataRecipe(Section):
     structures: float = Field(
         default=0.0, ge=0, le=1, description="part of the photos that get a line pattern drawn in"
     )
+    reduce: int = Field(
+        default=1, ge=1, description="how many times smaller each way photos are made first"
+    )
     borders: float = Field(
         default=0.0, ge=0, le=1, description="part of the photos that get borders, as scans have"
     )
@@ -100,6 +103,8 @@ class DataRecipe(Section):
         given = [name for name in sources if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"give one of {', '.join(sources)}, not both {' and '.join(given)}")
+        if self.reduce > 1 and given and given != ["photos"]:
+            raise ValueError(f"reduce makes photos smaller; {given[0]} are taken as they are")
         ends = [stage.until for stage in self.stages]
         if ends != sorted(set(ends)):
             raise ValueError(f"stages must follow one another, got until = {ends}")

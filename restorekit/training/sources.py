@@ -85,7 +85,7 @@ class CleanPhotos:
         self.train_pictures, self.held_out_pictures = train, held_out
         self._data, self._recipe = data, recipe
         self.scale = _only_scale(recipe)
-        self._cache = PictureCache()
+        self._cache = PictureCache(reduce=data.reduce)
         for file in self.train_pictures:
             _require_patch(file, data, self._cache, self.scale)
 
@@ -208,12 +208,12 @@ def _require_patch(
     path = item if isinstance(item, Path) else item.degraded
     if cache.has_room:
         read = cache.read(item) if isinstance(item, Path) else cache.read_pair(item)[0]
-        height, width = read.shape[:2]
+        height, width = (side * data.reduce for side in read.shape[:2])
     else:
         height, width = picture_size(path)
     if data.small == "refuse":
         patch = max([data.patch, *(s.patch for s in data.stages)])
-        require_side(path, (height, width), scale * patch)
+        require_side(path, (height, width), scale * data.reduce * patch)
 
 
 def _only_scale(recipe: Recipe) -> int:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from restorekit.data.crops import PictureCache, centre_crop, extended, random_crop
+from restorekit.data.crops import PictureCache, centre_crop, extended, random_crop, reduced
 
 
 def numbered(height, width, channels=1):
@@ -70,3 +70,15 @@ def test_the_cache_keeps_what_fits(tmp_path):
         assert cache.has_room is kept
         if kept:
             assert (cache.read(path) == 7).all()
+
+
+def test_the_cache_reduces_to_means_of_squares(tmp_path):
+    samples = np.random.default_rng(0).integers(0, 256, (14, 21, 3), np.uint8)
+    PillowImage.fromarray(samples).save(tmp_path / "a.png")
+    squares = samples[:12, :20].reshape(3, 4, 5, 4, 3).astype(float).mean((1, 3))
+    read = PictureCache(reduce=4).read(tmp_path / "a.png")
+    assert np.abs(read - squares).max() <= 0.5
+
+
+def test_a_picture_smaller_than_the_factor_is_left_for_the_check_of_sizes():
+    assert reduced(numbered(3, 9), 4).shape == numbered(3, 9).shape

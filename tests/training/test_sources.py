@@ -1,9 +1,13 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from restorekit.data.crops import CACHE_BYTES, PictureCache, sharpness
 from restorekit.errors import DataError, UsageError
-from restorekit.training.config import StageRecipe
+from restorekit.training import sources
+from restorekit.training.config import StageRecipe, parse_recipe
 from restorekit.training.order import Draw
 from restorekit.training.sources import find_pictures, open_source
 
@@ -49,6 +53,28 @@ def test_drawings_change_the_reference_and_leave_the_rest_of_the_stream(recipe, 
     assert sum(np.array_equal(a[1], b[1]) for a, b in zip(plain, lined, strict=True)) < 15
     noise = [degraded - reference for degraded, reference in plain]
     np.testing.assert_allclose(noise[0], lined[0][0] - lined[0][1], atol=1e-6)
+
+
+@pytest.mark.parametrize("room", [CACHE_BYTES, 0])
+def test_photos_made_smaller_have_finer_detail_and_room_for_smaller_crops(
+    recipe, monkeypatch, room
+):
+    monkeypatch.setattr(sources, "PictureCache", partial(PictureCache, room))
+    halved = changed(recipe, reduce=2)
+    fine, coarse = (
+        np.mean([sharpness(reference) for _, reference in examples(data, 20)])
+        for data in (halved, recipe.data)
+    )
+    assert fine > 1.5 * coarse
+    open_source(changed(recipe, reduce=2, patch=20))
+    with pytest.raises(DataError, match="44x40 is smaller than the 42-pixel patch"):
+        open_source(changed(recipe, reduce=2, patch=21))
+
+
+def test_pairs_are_not_made_smaller(content, pairs):
+    content["data"] |= {"photos": None, "pairs": str(pairs), "reduce": 2}
+    with pytest.raises(UsageError, match="reduce makes photos smaller; pairs are taken as they"):
+        parse_recipe(content, "tiny")
 
 
 def test_the_last_pictures_by_name_are_held_out(recipe, photos):
