@@ -15,15 +15,21 @@ NEAR = 0.12
 SKY = 0.45
 """What is nowhere darker than this, is taken for sky."""
 RELIEF = 0.55
-"""Things stand in front of the farthest by this at most."""
+"""Things stand in front of the farthest by this at most,"""
+RELIEF_IN_A_ROOM = 0.75
+"""and by this where there is no horizon."""
 
 
 def depth_of(
-    picture: Picture, given: Plane | None, horizon: float, rng: np.random.Generator
+    picture: Picture,
+    given: Plane | None,
+    horizon: float,
+    rng: np.random.Generator,
+    room: float = 0.0,
 ) -> Plane:
     """Return the given depth, or else guess one; raises UsageError where it does not fit."""
     if given is None:
-        return pseudo_depth(picture, horizon, rng)
+        return pseudo_depth(picture, horizon, rng, room)
     if given.shape != picture.shape[:2]:
         raise UsageError(
             f"the depth map is {_size(given)} and the picture {_size(picture)}; "
@@ -41,33 +47,38 @@ def _size(array: NDArray[np.float32]) -> str:
     return f"{array.shape[1]} x {array.shape[0]}"
 
 
-def pseudo_depth(picture: Picture, horizon: float, rng: np.random.Generator) -> Plane:
+def pseudo_depth(
+    picture: Picture, horizon: float, rng: np.random.Generator, room: float = 0.0
+) -> Plane:
     """Guess a depth in [0, 1], 1 the farthest: a ground plane, a sky, and things of one depth each.
 
     `horizon` is where the ground ends, 0 the top row and 1 the bottom one. Bright and even parts
     count as sky (the dark channel of He et al., CVPR 2009); the depth of everything else is drawn,
     smooth inside and with steps at the edges of the picture (the guided filter of He et al., 2010).
+    With `room` that goes from 0 to 1 the ground and the sky give way to things at any depth.
     """
     height, width = picture.shape[:2]
     shrink = max(1.0, max(height, width) / WORKING_SIDE)
     size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
     reduced = cv2.resize(np.clip(picture, 0, 1), size, interpolation=cv2.INTER_AREA)
     small = np.asarray(reduced, np.float32).reshape(size[1], size[0], -1)
-    rough = np.multiply(_ground(small.shape, horizon), _standing(small, rng))
+    rough = np.multiply(_ground(small.shape, horizon, room), _standing(small, rng, room))
     guide = np.clip(picture, 0, 1).mean(axis=2)
     return np.clip(_fitted(rough, small.mean(axis=2), guide), 0, 1)
 
 
-def _ground(shape: tuple[int, ...], horizon: float) -> Plane:
+def _ground(shape: tuple[int, ...], horizon: float, room: float) -> Plane:
     rows = (np.arange(shape[0], dtype=np.float32) + 0.5) / shape[0]
     distance = NEAR / (np.maximum(rows - horizon, 0) + NEAR)
+    distance += np.float32(room) * (1 - distance)
     return np.broadcast_to(distance[:, None], shape[:2]).astype(np.float32)
 
 
-def _standing(small: Picture, rng: np.random.Generator) -> Plane:
+def _standing(small: Picture, rng: np.random.Generator, room: float) -> Plane:
     darkest = cv2.erode(small.min(axis=2), np.ones((7, 7)), borderType=cv2.BORDER_REFLECT)
-    sky = 1 / (1 + np.exp(-(darkest - SKY) / 0.06))
-    things = 1 - RELIEF * clouds(small.shape, rng)
+    sky = (1 - room) / (1 + np.exp(-(darkest - SKY) / 0.06))
+    relief = RELIEF + room * (RELIEF_IN_A_ROOM - RELIEF)
+    things = 1 - relief * clouds(small.shape, rng)
     standing: Plane = (things + (1 - things) * sky).astype(np.float32)
     return standing
 

@@ -39,6 +39,7 @@ class Haze(TracedDegradation):
         "tint": "-0.05..0.05",
         "horizon": "0.2..0.5",
         "patchiness": 0.0,
+        "room": 0.0,
         "space": "display",
     }
     severities: ClassVar = tuple(
@@ -48,6 +49,7 @@ class Haze(TracedDegradation):
             "tint": 0.0,
             "horizon": 0.35,
             "patchiness": 0.0,
+            "room": 0.0,
             "space": "display",
         }
         for beta in (0.5, 1.0, 1.6, 2.4, 4.0)
@@ -64,13 +66,20 @@ class Haze(TracedDegradation):
     )
     horizon: float = Field(ge=0, le=1, description="part of the height that lies above it")
     patchiness: float = Field(ge=0, le=10, description="optical thickness of the thickest banks")
+    # With a default, unlike the others: manifests that were written before it replay.
+    room: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="0 in the open, 1 where a guessed depth knows no horizon and no sky",
+    )
     space: Space
 
     def traced(
         self, picture: Picture, rng: np.random.Generator, depth: Plane | None = None
     ) -> Traced:
         """Fill the air."""
-        depth = depth_of(picture, depth, self.horizon, rng)
+        depth = depth_of(picture, depth, self.horizon, rng, self.room)
         return Traced(self._filled(picture, depth, rng), {"depth": depth})
 
     def _filled(self, picture: Picture, depth: Plane, rng: np.random.Generator) -> Picture:

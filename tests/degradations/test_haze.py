@@ -53,6 +53,14 @@ def test_depth_has_the_edges_of_the_picture(landscape):
     assert abs(depth[40, 95] - depth[40, 92]) < abs(depth[40, 91] - depth[40, 88])
 
 
+def test_in_a_room_things_are_at_any_depth_and_what_is_bright_is_not_far(landscape):
+    drawn = [pseudo_depth(landscape, 0.5, np.random.default_rng(seed), room=1) for seed in range(8)]
+    rows = np.mean(drawn, axis=(0, 2))
+    assert np.ptp(np.convolve(rows, np.ones(20) / 20, "valid")) < 0.3
+    assert abs(rows[:30].mean() - rows[-30:].mean()) < 0.15
+    assert min(np.ptp(depth) for depth in drawn) > 0.3
+
+
 def test_patches_do_not_follow_the_depth(landscape):
     patchy = haze(beta=0.0, patchiness=3.0).apply(landscape, np.random.default_rng(2))
     ground = patchy[100, :, 2]
