@@ -126,6 +126,10 @@ def choose_model(
         if wanted is None:
             raise UsageError(f"give a task or a model; tasks: {', '.join(list_tasks())}")
         model = hub.for_task(wanted, scale)
+    if not isinstance(model, Model | str | Path):
+        raise UsageError(
+            f"got {type(model).__name__} for a model; give a name, a path or a loaded model"
+        )
     if not isinstance(model, Model):
         model = load_model(model, device=device, settings=settings, engine=engine)
     if wanted is not None and model.task not in (None, wanted):

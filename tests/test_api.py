@@ -33,6 +33,11 @@ def picture():
     return np.random.default_rng(0).integers(0, 256, (30, 41, 3), dtype=np.uint8)
 
 
+def test_what_is_no_model_is_named(picture):
+    with pytest.raises(UsageError, match="got int for a model; give a name, a path or a loaded"):
+        restorekit.restore(picture, model=3)
+
+
 def test_the_public_names_are_those_of_the_surface_file():
     assert sorted(restorekit.__all__) == json.loads(SURFACE.read_text())["restorekit"]
     assert all(getattr(restorekit, name) is not None for name in restorekit.__all__)

@@ -16,6 +16,8 @@ from typing import Literal, NamedTuple
 _VALUE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _VALUE_SIZES |= {16: 8, 17: 8, 18: 8}
 _SHORT, _LONG, _LONG8 = 3, 4, 16
+_WHOLE = {_SHORT: "H", _LONG: "I"}
+"""The `struct` codes of whole numbers; the orientation should be the first, some write the other."""
 
 _ORIENTATION = 274
 _RESOLUTION_UNIT = 296
@@ -99,10 +101,11 @@ def upright(block: bytes) -> tuple[bytes, int]:
         link = first
         for at, tag, kind, _ in _entries(block, layout, first):
             link = at + layout.entry_size
-            if tag == _ORIENTATION and kind == _SHORT:
+            if tag == _ORIENTATION and kind in _WHOLE:
                 value_at = link - layout.inline
-                (orientation,) = layout.unpack("H", block, value_at)
-                patched[value_at : value_at + 2] = layout.pack("H", 1)
+                (orientation,) = layout.unpack(_WHOLE[kind], block, value_at)
+                one = layout.pack(_WHOLE[kind], 1)
+                patched[value_at : value_at + len(one)] = one
         if link > first:
             struct.pack_into(layout.order + layout.word, patched, link, 0)
     except struct.error:

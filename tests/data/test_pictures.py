@@ -41,13 +41,24 @@ def test_size_is_upright(tmp_path, suffix, orientation):
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-@pytest.mark.parametrize("bigtiff", [False, True])
-def test_size_of_a_deep_picture_is_upright(tmp_path, orientation, bigtiff):
-    turned = [(274, "H", 1, orientation, True)]
+@pytest.mark.parametrize(("bigtiff", "kind"), [(False, "H"), (True, "H"), (False, "I")])
+def test_size_of_a_deep_picture_is_upright(tmp_path, orientation, bigtiff, kind):
+    turned = [(274, kind, 1, orientation, True)]
     samples = np.zeros((4, 6, 3), np.uint16)
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, samples, photometric="rgb", extratags=turned, bigtiff=bigtiff)
     require_size(path, *((4, 6) if orientation < 5 else (6, 4)))
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_an_orientation_may_be_a_long_number(tmp_path, suffix, order):
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    directory = struct.pack(f"{order}IHHHIII", 8, 1, 274, 4, 1, 6, 0)
+    path = tmp_path / f"a.{suffix}"
+    Image.new("RGB", (6, 4)).save(path, exif=b"Exif\0\0" + mark + directory)
+    require_size(path, 6, 4)
+    assert read_image(path).exif in (None, mark + directory.replace(b"\6", b"\1"))
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
