@@ -31,11 +31,12 @@ from restorekit.degradations.superres import (
 from restorekit.degradations.surface import ColourFade, Dust, FilmScratches
 from restorekit.degradations.tone import Brightness, Greyscale, LowContrast, Saturation
 from restorekit.degradations.turbulence import Turbulence
-from restorekit.degradations.weather import RainStreaks
+from restorekit.degradations.weather import RainSheet, RainStreaks
 from restorekit.errors import UnknownNameError
 
 DEGRADATIONS: tuple[type[Degradation], ...] = (
     RainStreaks,
+    RainSheet,
     Raindrops,
     Spatter,
     Snow,

@@ -17,7 +17,7 @@ _VALUE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11:
 _VALUE_SIZES |= {16: 8, 17: 8, 18: 8}
 _SHORT, _LONG, _LONG8 = 3, 4, 16
 _WHOLE = {_SHORT: "H", _LONG: "I"}
-"""The `struct` codes of whole numbers; the orientation should be the first, some write the other."""
+"""The `struct` codes of whole numbers: an orientation should be the first; some are the other."""
 
 _ORIENTATION = 274
 _RESOLUTION_UNIT = 296

@@ -16,6 +16,7 @@ TOLD = {
     "haze": {"depth"},
     "depth-defocus": {"depth"},
     "rain-streaks": {"mask"},
+    "rain-sheet": {"mask"},
     "raindrops": {"mask"},
     "snow": {"mask"},
     "spatter": {"mask"},

@@ -12,6 +12,7 @@ from restorekit.errors import UsageError
 
 HARMLESS = {
     "rain-streaks": {"strength": 0.0},
+    "rain-sheet": {"strength": 0.0},
     "raindrops": {"cover": 0.0},
     "depth-defocus": {"radius": 0.0},
     "turbulence": {"strength": 0.0},

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from restorekit.degradations.weather import RainStreaks, streak
+from restorekit.degradations.weather import RainSheet, RainStreaks, streak
 
 RAIN = {
     "layers": 2,
@@ -97,3 +97,44 @@ def test_in_light_rain_is_brighter_over_the_dark():
 
 def test_parameters_stored_before_there_was_a_choice_of_space_mean_display_values():
     assert RainStreaks.from_values(RAIN).space == "display"
+
+
+def sheet(**changes):
+    return RainSheet.from_values(RainSheet.at_severity(3).model_dump() | changes)
+
+
+@pytest.mark.parametrize("cover", [0.05, 0.2, 0.5])
+def test_a_sheet_covers_as_much_as_it_says(cover):
+    black = np.zeros((200, 300, 3), np.float32)
+    shares = [
+        sheet(cover=cover).traced(black, np.random.default_rng(seed)).maps["mask"] > 0
+        for seed in range(6)
+    ]
+    assert np.mean(shares) == pytest.approx(cover, rel=0.15)
+
+
+@pytest.mark.parametrize("angle", [30.0, 90.0, 120.0])
+def test_a_sheet_falls_along_its_angle(angle):
+    black = np.zeros((160, 160, 1), np.float32)
+    rain = sheet(angle=angle).apply(black, np.random.default_rng(0))[..., 0]
+    rows, columns = np.gradient(rain)
+    # The eigenvector of the structure tensor that changes most lies across the fall.
+    tensor = [[(columns**2).sum(), (columns * rows).sum()], [0, (rows**2).sum()]]
+    across = np.linalg.eigh(tensor, UPLO="U")[1][:, 1]
+    fall = np.rad2deg(np.arctan2(across[0], across[1])) % 180
+    assert fall == pytest.approx(angle, abs=8)  # gradients of pixels favour the axes
+
+
+def test_a_sheet_has_streaks_of_many_strengths():
+    black = np.zeros((200, 200, 1), np.float32)
+    rain = sheet(strength=0.5).apply(black, np.random.default_rng(1))
+    shown = rain[rain > 0]
+    faint, middle, strong = np.quantile(shown, [0.2, 0.5, 0.95])
+    assert 0 < faint < 0.5 * middle
+    assert strong > 2 * middle
+
+
+@pytest.mark.parametrize("blend", ["screen", "add", "veil"])
+def test_a_sheet_only_adds_light_to_the_dark(blend):
+    dark = np.full((64, 64, 3), 0.2, np.float32)
+    assert (sheet(blend=blend).apply(dark, np.random.default_rng(0)) >= dark - 1e-6).all()
