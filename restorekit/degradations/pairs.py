@@ -1,5 +1,6 @@
 """Degraded pictures beside their references, with a manifest that rebuilds them to the byte."""
 
+import errno
 import hashlib
 import multiprocessing
 import os
@@ -35,7 +36,7 @@ from restorekit.degradations.plan import PairJob
 from restorekit.degradations.recipe import make_reference, scale_of, trace_chain
 from restorekit.errors import DataError, PictureError, UsageError
 from restorekit.events import Event, FileDone, FileFailed, Finished, Started, Warned
-from restorekit.files import atomic_path
+from restorekit.files import atomic_path, is_there
 from restorekit.media.color_profile import is_srgb
 from restorekit.media.encode import encode
 from restorekit.media.formats import Format
@@ -186,9 +187,9 @@ def _make_pair(job: PairJob, output: Path) -> Made:
         files = _render(job, opened)
         entry = _entry(job, files)
         _require_promised(job, entry)
+        _write(files, output)
     except (PictureError, UsageError) as error:
         return Made(job, None, str(error), time.perf_counter() - begun)
-    _write(files, output)
     return Made(job, entry, "", time.perf_counter() - begun, opened.lost)
 
 
@@ -306,8 +307,12 @@ def _write(files: Mapping[str, bytes], output: Path) -> None:
                 stack.enter_context(atomic_path(output / name)).write_bytes(data)
     except BaseException as error:
         for path in (output / name for name in files):
-            if path.exists():
+            if is_there(path):
                 path.unlink()
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            raise PictureError(
+                f"{max(files, key=len)}: is too long a name for a file here; rename the picture"
+            ) from error
         if isinstance(error, OSError):
             raise DataError(
                 f"{output}: cannot be written to ({error.strerror or error}); make room or choose "

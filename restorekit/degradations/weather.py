@@ -178,7 +178,7 @@ class RainSheet(TracedDegradation):
         for cover, strength in ((0.08, 0.2), (0.12, 0.35), (0.2, 0.5), (0.28, 0.65), (0.4, 0.8))
     )
 
-    cover: float = Field(gt=0, lt=1, description="part of the picture that any rain is over")
+    cover: float = Field(gt=0, lt=1, description="share of the picture that rain covers")
     length: float = Field(gt=0, le=1000, description="of the smear, in pixels")
     width: float = Field(gt=0, le=50, description="of a streak in pixels, at half maximum")
     angle: float = Field(ge=0, le=180, description="degrees from the horizontal; 90 falls straight")

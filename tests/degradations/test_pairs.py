@@ -216,6 +216,16 @@ def test_a_place_that_cannot_be_written_to_is_named(photos, tmp_path):
         made(photos, tmp_path / "pairs")
 
 
+def test_a_name_too_long_for_a_copy_stops_no_other_picture(photos, tmp_path):
+    long = photos / f"{'l' * 250}.png"
+    next(photos.glob("*.png")).rename(long)
+    events = made(photos, tmp_path / "pairs", "jpeg:2", count=2)
+    (failed,) = (event for event in events if isinstance(event, FileFailed))
+    assert failed.source == long
+    assert "_1.png: is too long a name for a file here; rename the picture" in failed.error
+    assert_complete(tmp_path / "pairs")
+
+
 def test_a_failed_write_leaves_no_half_pair(photos, tmp_path):
     out = tmp_path / "pairs"
     events = make_pairs(plan(photos), out)
