@@ -10,9 +10,9 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from restorekit.data.crops import Symmetries
 from restorekit.errors import UnknownNameError, UsageError
@@ -22,6 +22,14 @@ from restorekit.types import Precision, Task
 
 RECIPES = resources.files("restorekit.training") / "recipes"
 VERSION: Final = 1
+
+
+def _name(said: object) -> object:
+    return str(said) if type(said) is int else said
+
+
+Folder = Annotated[Path, BeforeValidator(_name)]
+"""A path of which a name like 2024 is as good as any: `--set data.photos=2024`."""
 
 
 class Section(BaseModel):
@@ -57,12 +65,12 @@ class StageRecipe(Section):
 class DataRecipe(Section):
     """Where the patches come from: clean photos with a degradation recipe, or pairs."""
 
-    photos: Path | None = Field(default=None, description="clean photos, degraded on the fly")
+    photos: Folder | None = Field(default=None, description="clean photos, degraded on the fly")
     degradation: str | dict[str, Any] | None = Field(default=None, description="preset or path")
-    pairs: Path | None = Field(default=None, description="a folder of pairs")
+    pairs: Folder | None = Field(default=None, description="a folder of pairs")
     dataset: str | None = Field(default=None, description="a data set by name, below data_root")
-    data_root: Path = Field(default=Path(), description="folder of the data sets")
-    validation: Path | None = Field(
+    data_root: Folder = Field(default=Path(), description="folder of the data sets")
+    validation: Folder | None = Field(
         default=None, description="a folder of pairs to validate on; nothing is held out then"
     )
     hold_out: int = Field(default=20, ge=1, description="last pictures by name, for validation")

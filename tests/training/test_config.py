@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from restorekit.errors import UnknownNameError, UsageError
@@ -39,6 +41,11 @@ def test_overrides_reach_into_tables():
 )
 def test_set_reads_toml_values_and_bare_strings(written, read):
     assert parse_override(written) == read
+
+
+def test_a_folder_may_have_a_number_for_a_name(content):
+    content["data"]["photos"] = parse_override("data.photos=2024")[1]
+    assert parse_recipe(content, "tiny").data.photos == Path("2024")
 
 
 @pytest.mark.parametrize("written", ["steps", "=3", ""])
