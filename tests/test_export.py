@@ -126,6 +126,14 @@ def test_a_net_that_becomes_another_one_is_refused_and_leaves_no_file(tmp_path, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_rounding_is_measured_by_how_large_the_values_are(tmp_path):
+    model = model_of("srvgg")
+    with torch.no_grad():
+        for parameter in [*model.net.parameters()][-2:]:
+            parameter *= 1e5
+    assert export_onnx(model, tmp_path / "loud.onnx").difference < 1e-4
+
+
 def test_a_net_that_cannot_be_exported_says_so(tmp_path):
     with pytest.raises(CheckpointError, match="refinement cannot be exported to ONNX"):
         export_onnx(model_of("refinement", channels=4, layers=2), tmp_path / "net.onnx")
