@@ -6,6 +6,8 @@ import tomllib
 import pytest
 import torch
 
+from restorekit.backends.card import read_card
+from restorekit.backends.hub import embedded
 from restorekit.errors import UsageError
 from restorekit.events import StepDone, Validated
 from restorekit.training.config import RECIPES, list_recipes, load_recipe, parse_recipe
@@ -127,3 +129,9 @@ def test_setting_steps_takes_the_place_of_epochs():
         parse_recipe(
             {"name": "x", "task": "denoise", "net": {"backend": "drunet"}, "data": {}}, "x"
         )
+
+
+@pytest.mark.parametrize("path", embedded(), ids=lambda path: path.stem)
+def test_an_embedded_model_was_trained_by_the_recipe_that_ships(path):
+    training = read_card(path).training
+    assert load_recipe(training.recipe, {}).sha256 == training.recipe_sha256
