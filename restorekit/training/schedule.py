@@ -45,7 +45,7 @@ def complete_recipe(
         # What was said is checked before anything is computed from it.
         parse_recipe(merged({**defaults, **length, "losses": {"l1": 1.0}}, said), where)
         multiple = default_registry().get(card.backend).capabilities.multiple
-        defaults |= _schedule(_pairs(Path(said["data"]["pairs"])), said, multiple)
+        defaults |= _schedule(_pairs(Path(str(said["data"]["pairs"]))), said, multiple)
     return parse_recipe(merged(defaults, said), where)
 
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from PIL import Image as PillowImage
 
@@ -59,7 +61,7 @@ def test_a_schedule_in_epochs_warms_up_in_epochs(tmp_path, epochs, warmup):
         {"data": {"hold_out": "x"}},
         {"steps": "many"},
         {"epochs": "many"},
-        {"data": {"pairs": 2024}},
+        {"data": {"pairs": 20.24}},
     ],
 )
 def test_a_wrong_value_is_refused_before_anything_is_computed_from_it(tmp_path, said):
@@ -99,3 +101,9 @@ def test_tables_are_merged_to_any_depth():
         "a": {"b": 1, "c": {"d": 2, "e": 3}},
         "f": 4,
     }
+
+
+def test_a_folder_of_pairs_may_have_a_number_for_a_name(tmp_path, monkeypatch):
+    said = pairs(tmp_path / "2024", 3, 40)
+    monkeypatch.chdir(tmp_path)
+    assert scheduled(merged(said, {"data": {"pairs": 2024}})).data.pairs == Path("2024")
