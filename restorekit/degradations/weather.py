@@ -134,8 +134,7 @@ class RainStreaks(TracedDegradation):
         for nth in range(self.layers):
             layer = self._layer(rain.shape, nth, rng)
             rain += layer * (1 - rain)
-        wet = work_in(self.space, picture, lambda values: lit(values, rain[..., None], self.blend))
-        return Traced(wet, {"mask": rain})
+        return _rained(picture, rain, self.blend, self.space)
 
     def _layer(self, shape: tuple[int, ...], nth: int, rng: np.random.Generator) -> Plane:
         far = 1.6**nth
@@ -191,8 +190,7 @@ class RainSheet(TracedDegradation):
     ) -> Traced:
         """Let it pour."""
         rain = self._sheet(picture.shape, rng)
-        wet = work_in(self.space, picture, lambda values: lit(values, rain[..., None], self.blend))
-        return Traced(wet, {"mask": rain})
+        return _rained(picture, rain, self.blend, self.space)
 
     def _sheet(self, shape: tuple[int, ...], rng: np.random.Generator) -> Plane:
         margin = int(np.ceil(self.length / 2 + 2 * self.width))
@@ -207,8 +205,13 @@ class RainSheet(TracedDegradation):
         return np.clip(height * self.strength, 0, 1).astype(np.float32)
 
 
-def lit(picture: Picture, rain: Plane, blend: Blend) -> Picture:
-    """Add the light of the rain, an opacity (H, W, 1) from 0 to 1, to a picture."""
+def _rained(picture: Picture, rain: Plane, blend: Blend, space: Space) -> Traced:
+    """Let rain of an opacity (H, W) from 0 to 1 fall before a picture."""
+    wet = work_in(space, picture, lambda values: _lit(values, rain[..., None], blend))
+    return Traced(wet, {"mask": rain})
+
+
+def _lit(picture: Picture, rain: Plane, blend: Blend) -> Picture:
     match blend:
         case "add":
             return picture + rain
