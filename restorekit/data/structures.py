@@ -1,9 +1,12 @@
 """Man-made lines for training references: what a net must not take for rain or scratches.
 
-Photographs hold few fences, blinds, lattices and wires, and no borders of a scan; a net that never
+Photographs hold few fences, blinds, facades and wires, and no borders of a scan; a net that never
 saw them wipes them off. Drawn into a reference before it is degraded, they belong to the picture
 that has to come back.
 """
+
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,20 +15,23 @@ from restorekit.types import Pixels
 
 Mask = NDArray[np.float32]
 """(H, W): how much of a pixel the pattern covers, 0 to 1."""
+Shape: TypeAlias = tuple[int, ...]
+Pattern = Callable[[Shape, float, np.random.Generator], Mask]
+"""Draws lines in a picture of that shape, most of them along that angle in radians."""
 
 
-def draw_structure(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Return the samples with bars, or bars crossed to a lattice, over a part of the picture.
+def draw_structure(pixels: Pixels, rng: np.random.Generator, along: float | None = None) -> Pixels:
+    """Return the samples with bars, a lattice, a facade or beams over a part of the picture.
 
-    The bars are 2 to 60 pixels apart, of any direction and of a colour of their own.
+    Bars are 2 to 60 pixels apart. They have a colour of their own and lie `along` a direction in
+    degrees from the horizontal, or any; beams lie across each other.
     """
     shape = pixels.shape[:2]
     angle = rng.uniform(0, np.pi)
-    pitch = float(np.exp(rng.uniform(np.log(2.5), np.log(60))))
-    cover = _bars(shape, angle, pitch, rng)
-    if rng.random() < 0.5:
-        crossing = _bars(shape, angle + rng.uniform(0.8, 2.3), pitch, rng)
-        cover = np.maximum(cover, crossing)
+    if along is not None:
+        angle = np.pi / 2 - np.deg2rad(along)
+    pattern: Pattern = (_plain, _lattice, _facade, _beams)[rng.integers(4)]
+    cover = pattern(shape, angle, rng)
     cover *= _part(shape, rng) * np.float32(rng.uniform(0.4, 1))
     top = np.iinfo(pixels.dtype).max
     colour = np.clip(rng.uniform(0, 1) + 0.1 * rng.standard_normal(pixels.shape[2]), 0, 1) * top
@@ -62,16 +68,58 @@ def _tinted(grey: float, pixels: Pixels, rng: np.random.Generator) -> Pixels:
     return np.rint(colour * np.iinfo(pixels.dtype).max).astype(pixels.dtype)
 
 
-def _bars(shape: tuple[int, ...], angle: float, pitch: float, rng: np.random.Generator) -> Mask:
+def _plain(shape: Shape, angle: float, rng: np.random.Generator) -> Mask:
+    """Bars side by side."""
+    return _bars(shape, angle, _pitch(rng), rng)
+
+
+def _lattice(shape: Shape, angle: float, rng: np.random.Generator) -> Mask:
+    """Bars, and as many that cross them."""
+    pitch = _pitch(rng)
+    crossing = _bars(shape, angle + rng.uniform(0.8, 2.3), pitch, rng)
+    return np.maximum(_bars(shape, angle, pitch, rng), crossing)
+
+
+def _facade(shape: Shape, angle: float, rng: np.random.Generator) -> Mask:
+    """Bars that others, of a strength of their own, cut into pieces, as floors do windows."""
+    floors = _bars(shape, angle + rng.uniform(1.2, 1.9), _pitch(rng), rng)
+    windows = _plain(shape, angle, rng) * (1 - floors)
+    return np.maximum(windows, np.float32(rng.uniform(0, 1)) * floors)
+
+
+def _pitch(rng: np.random.Generator) -> float:
+    return float(np.exp(rng.uniform(np.log(2.5), np.log(60))))
+
+
+def _bars(shape: Shape, angle: float, pitch: float, rng: np.random.Generator) -> Mask:
     """Parallel bars with anti-aliased rims, slightly fanned as in perspective."""
     across, along = _rotated(shape, angle)
-    fan = 1 + rng.normal(0, 0.15) * along / max(shape)
-    place = (across * fan + rng.uniform(0, pitch)) % pitch
+    fan = 1 + np.float32(rng.normal(0, 0.15) / max(shape)) * along
+    place = (across * fan + np.float32(rng.uniform(0, pitch))) % np.float32(pitch)
     half = pitch * rng.uniform(0.08, 0.3)
-    return np.clip(half - np.abs(place - pitch / 2) + 0.5, 0, 1).astype(np.float32)
+    return _within(half, place - np.float32(pitch / 2))
 
 
-def _part(shape: tuple[int, ...], rng: np.random.Generator) -> Mask:
+def _beams(shape: Shape, angle: float, rng: np.random.Generator) -> Mask:
+    """Up to twenty straight beams, up to 6 pixels wide, of which some lie about along `angle`."""
+    cover = np.zeros(shape, np.float32)
+    for _ in range(rng.integers(3, 21)):
+        turned = angle + rng.choice([rng.normal(0, 0.3), rng.uniform(0, np.pi)])
+        across, along = _rotated(shape, turned)
+        middle, start = rng.uniform(-0.7, 0.7, 2) * max(shape)
+        beam = _within(rng.uniform(0.3, 3), across - middle)
+        beam *= _within(rng.uniform(0.05, 0.7) * max(shape), along - start)
+        cover = np.maximum(cover, beam)
+    return cover
+
+
+def _within(half: float, distance: Mask) -> Mask:
+    """What lies within a distance, with anti-aliased rims."""
+    inside: Mask = np.clip(half - np.abs(distance) + 0.5, 0, 1).astype(np.float32)
+    return inside
+
+
+def _part(shape: Shape, rng: np.random.Generator) -> Mask:
     """Everything, or one side of a straight edge."""
     if rng.random() < 0.3:
         return np.ones(shape, np.float32)
@@ -80,7 +128,7 @@ def _part(shape: tuple[int, ...], rng: np.random.Generator) -> Mask:
     return np.clip(across - edge + 0.5, 0, 1).astype(np.float32)
 
 
-def _rotated(shape: tuple[int, ...], angle: float) -> tuple[Mask, Mask]:
+def _rotated(shape: Shape, angle: float) -> tuple[Mask, Mask]:
     """Coordinates across and along a direction, in pixels from the middle."""
     rows, columns = np.indices(shape, dtype=np.float32)
     y, x = rows - shape[0] / 2, columns - shape[1] / 2

@@ -85,6 +85,12 @@ class DataRecipe(Section):
     structures: float = Field(
         default=0.0, ge=0, le=1, description="part of the photos that get a line pattern drawn in"
     )
+    aligned: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="part of the line patterns that lie along the `angle` of the degradation",
+    )
     reduce: int = Field(
         default=1, ge=1, description="how many times smaller each way photos are made first"
     )

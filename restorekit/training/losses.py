@@ -1,4 +1,4 @@
-"""Losses between a restored and a reference batch, both (N, C, H, W) float32 in [0, 1]."""
+"""Losses of a restored batch, (N, C, H, W) float32 in [0, 1] like its reference."""
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -21,11 +21,15 @@ LossName = Literal[
     "ms_ssim",
     "edge",
     "colour",
+    "harm",
     "fft",
     "perceptual",
     "adversarial",
 ]
-Loss = Callable[[Tensor, Tensor], Tensor]
+Difference = Callable[[Tensor, Tensor], Tensor]
+"""Compares the restored batch with its reference."""
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Judges the restored batch by its reference and by the degraded one."""
 
 CHARBONNIER_EPSILON = 1e-3
 PSNR_EPSILON = 1e-8
@@ -86,6 +90,26 @@ def colour(restored: Tensor, reference: Tensor) -> Tensor:
     Ignatov et al. (DPED, ICCV 2017). At the borders the outermost samples are repeated.
     """
     return full_reference.local_mean(restored - reference, _WIDE, "replicate").square().mean()
+
+
+def harm(restored: Tensor, reference: Tensor, degraded: Tensor) -> Tensor:
+    """Mean of how much the squared error has grown by restoring, where it has grown.
+
+    The squared errors are means over the channels and the neighbourhood of `colour`. Beside `mse`
+    harm counts twice: the less certain the damage, the less of it the net then learns to undo. A
+    degraded batch of another size is brought to that of the reference, bilinearly.
+    """
+    given = _like(degraded, reference)
+    growth = (restored - reference).square() - (given - reference).square()
+    return full_reference.local_mean(growth.mean(1, keepdim=True), _WIDE, "replicate").relu().mean()
+
+
+def _like(degraded: Tensor, reference: Tensor) -> Tensor:
+    """Bring a batch to the size and channels of another; two views are averaged."""
+    view = degraded.unflatten(1, (-1, reference.shape[1])).mean(1)
+    if view.shape == reference.shape:
+        return view
+    return F.interpolate(view, size=reference.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def fft_l1(restored: Tensor, reference: Tensor) -> Tensor:
@@ -151,7 +175,7 @@ class Perceptual(nn.Module):
         return features
 
 
-LOSSES: Mapping[str, Loss] = {
+DIFFERENCES: Mapping[str, Difference] = {
     "l1": l1,
     "mse": mse,
     "charbonnier": charbonnier,
@@ -172,14 +196,19 @@ def build_losses(
     The adversarial one is not among them; it takes an objective of its own. Raises CheckpointError
     where that file does not hold a VGG.
     """
-    losses = dict(LOSSES)
+    losses = {name: _of_reference(difference) for name, difference in DIFFERENCES.items()}
+    losses["harm"] = harm
     if features is not None:
-        losses["perceptual"] = _load_perceptual(features).to(device)
+        losses["perceptual"] = _of_reference(_load_perceptual(features).to(device))
     return {name: _times(weight, losses[name]) for name, weight in weights.items()}
 
 
+def _of_reference(difference: Difference) -> Loss:
+    return lambda restored, reference, _degraded: difference(restored, reference)
+
+
 def _times(weight: float, loss: Loss) -> Loss:
-    return lambda restored, reference: weight * loss(restored, reference)
+    return lambda restored, reference, degraded: weight * loss(restored, reference, degraded)
 
 
 def _load_perceptual(path: Path) -> Perceptual:

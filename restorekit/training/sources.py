@@ -28,6 +28,7 @@ from restorekit.degradations.recipe import (
     scale_of,
 )
 from restorekit.degradations.recipe import load_recipe as load_degradation
+from restorekit.degradations.steps import Chain
 from restorekit.errors import DataError, UsageError
 from restorekit.media.paths import collect
 from restorekit.training.config import DataRecipe
@@ -93,33 +94,33 @@ class CleanPhotos:
         """Crop a random photo and degrade the crop."""
         rng = generator(seed, *draw.key, "crop")
         crops = [self._crop(draw, rng) for _ in range(self._data.candidates)]
-        reference = self._reference(max(crops, key=sharpness), seed, draw)
-        return self._degraded(reference, seed, *draw.key)
+        chain = self._recipe.draw(seed, *draw.key)
+        reference = self._reference(max(crops, key=sharpness), chain, seed, draw)
+        return self._degraded(reference, chain, seed, *draw.key)
 
     def held_out(self, seed: int) -> Iterator[Example]:
         """Degrade the centres of the held-out photos."""
         for file in self.held_out_pictures:
             side, multiple = self.scale * self._data.validation_patch, self.scale * MULTIPLE
             crop = centre_crop([self._cache.read(file)], side, multiple)[0]
-            yield self._degraded(to_picture(crop), seed, "validate", file.name)
+            key = ("validate", file.name)
+            yield self._degraded(to_picture(crop), self._recipe.draw(seed, *key), seed, *key)
 
     def _crop(self, draw: Draw, rng: np.random.Generator) -> Pixels:
         photo = self._cache.read(_taken(self.train_pictures, draw, rng))
         return _random_crop([photo], self.scale * draw.patch, self._data, rng)[0]
 
-    def _reference(self, crop: Pixels, seed: int, draw: Draw) -> Crop:
-        drawings = (
-            ("structure", self._data.structures, draw_structure),
-            ("border", self._data.borders, draw_border),
-        )
-        for name, part, drawn in drawings:
-            rng = generator(seed, *draw.key, name)
-            if part and rng.random() < part:
-                crop = drawn(crop, rng)
+    def _reference(self, crop: Pixels, chain: Chain, seed: int, draw: Draw) -> Crop:
+        rng = generator(seed, *draw.key, "structure")
+        if _happens(self._data.structures, rng):
+            along = _direction(chain) if _happens(self._data.aligned, rng) else None
+            crop = draw_structure(crop, rng, along)
+        rng = generator(seed, *draw.key, "border")
+        if _happens(self._data.borders, rng):
+            crop = draw_border(crop, rng)
         return to_picture(crop)
 
-    def _degraded(self, reference: Crop, seed: int, *key: str | int) -> Example:
-        chain = self._recipe.draw(seed, *key)
+    def _degraded(self, reference: Crop, chain: Chain, seed: int, *key: str | int) -> Example:
         if scale_of(chain) != self.scale:
             raise UsageError(_several_scales({scale_of(chain), self.scale}))
         made = self._recipe.draw_reference(seed, *key)
@@ -199,6 +200,16 @@ def _find_pairs(data: DataRecipe) -> list[Pair]:
 def _photos(data: DataRecipe) -> list[Path]:
     folders = [data.photos] if data.photos is not None else []
     return [source.path for source in collect(folders, recursive=True)]
+
+
+def _happens(part: float, rng: np.random.Generator) -> bool:
+    """Whether one of that part of the examples is drawn; nothing is drawn for none."""
+    return part > 0 and rng.random() < part
+
+
+def _direction(chain: Chain) -> float | None:
+    """Find the `angle`, in degrees from the horizontal, of the first degradation that has one."""
+    return next((step.angle for _, step in chain if hasattr(step, "angle")), None)
 
 
 def _require_patch(

@@ -11,6 +11,7 @@ from restorekit.events import StepDone
 from restorekit.training.config import parse_recipe
 from restorekit.training.finetune import plan_tuning
 from restorekit.training.loop import open_run, run_training, take_step
+from restorekit.training.losses import build_losses
 from restorekit.training.objectives import Batch
 from restorekit.training.objectives.adversarial import GAMES, Adversarial
 from restorekit.training.objectives.paired import Paired
@@ -130,7 +131,9 @@ def test_the_discriminator_sees_the_last_of_the_finest_scale():
     def exact():
         return torch.autocast("cpu", enabled=False)
 
-    paired = Paired(net, torch.optim.Adam(net.parameters()), {"l1": F.l1_loss}, exact)
+    paired = Paired(
+        net, torch.optim.Adam(net.parameters()), build_losses({"l1": 1.0}, None, CPU), exact
+    )
     unused = torch.optim.Adam([nn.Parameter(torch.ones(1))])
     objective = Adversarial(paired, Judge(), unused, GAMES["vanilla"], 1.0, exact)
     x, reference = torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8)

@@ -9,7 +9,7 @@ from torch import nn
 from restorekit.errors import CheckpointError
 from restorekit.metrics import full_reference
 from restorekit.training import losses
-from restorekit.training.losses import LOSSES, build_losses, fft_l1
+from restorekit.training.losses import DIFFERENCES, build_losses, fft_l1
 
 CPU = torch.device("cpu")
 
@@ -45,6 +45,52 @@ def test_colour_loss_is_the_square_of_scipys_gaussian():
     assert float(losses.colour(a, b)) == pytest.approx(np.square(blurred).mean())
 
 
+def test_harm_is_what_scipys_gaussian_finds_grown_of_the_squared_error():
+    restored, reference, degraded = pictures(3, 3, 30, 41)[0].split(1)
+    errors = [(x - reference).square().mean(1, keepdim=True) for x in (restored, degraded)]
+    grown = ndimage.gaussian_filter(
+        (errors[0] - errors[1]).numpy(), sigma=3, radius=10, axes=(2, 3), mode="nearest"
+    )
+    expected = np.maximum(grown, 0).mean()
+    assert float(losses.harm(restored, reference, degraded)) == pytest.approx(expected)
+
+
+def test_what_comes_out_nearer_or_as_it_came_is_no_harm():
+    degraded, reference = pictures(1, 3, 20, 24)
+    assert losses.harm(degraded, reference, degraded) == 0
+    assert losses.harm(0.5 * (degraded + reference), reference, degraded) == 0
+    assert losses.harm(degraded, reference, reference) > 0
+
+
+def test_harm_beside_squares_makes_less_of_uncertain_damage():
+    """The damage is 1 in every fourth picture: squares alone take a quarter off, with harm less."""
+    degraded = torch.ones(4, 1, 24, 24)
+    reference = torch.tensor([0.0, 1, 1, 1])[:, None, None, None].expand_as(degraded)
+    least = {}
+    for weight in (0.0, 2.0):
+        taken = torch.linspace(0, 1, 101)
+        total = [
+            losses.mse(degraded - t, reference)
+            + weight * losses.harm(degraded - t, reference, degraded)
+            for t in taken
+        ]
+        least[weight] = float(taken[int(torch.stack(total).argmin())])
+    assert least[0.0] == pytest.approx(0.25)
+    assert least[2.0] == pytest.approx(0.25 / (1 + 2 * 0.75), abs=0.01)
+
+
+def test_harm_compares_with_both_views_and_with_another_size():
+    degraded, reference = (x.float() for x in pictures(1, 3, 20, 24))
+    views = torch.cat([degraded + 0.1, degraded - 0.1], 1)
+    alone = losses.harm(reference * 0, reference, degraded)
+    torch.testing.assert_close(losses.harm(reference * 0, reference, views), alone)
+    small = torch.full((1, 3, 10, 12), 0.5)
+    large = torch.full((1, 3, 20, 24), 0.5)
+    torch.testing.assert_close(
+        losses.harm(reference * 0, reference, small), losses.harm(reference * 0, reference, large)
+    )
+
+
 def test_the_similarities_are_one_minus_the_metrics():
     a, b = pictures(2, 3, 20, 24)
     assert float(losses.ssim(a, b)) == pytest.approx(1 - float(full_reference.ssim(a, b).mean()))
@@ -67,15 +113,15 @@ def test_charbonnier_is_its_epsilon_for_equal_pictures():
     assert float(losses.charbonnier(a, b)) == pytest.approx(float(losses.l1(a, b)), rel=1e-3)
 
 
-@pytest.mark.parametrize("name", sorted(LOSSES))
+@pytest.mark.parametrize("name", sorted(DIFFERENCES))
 def test_every_loss_falls_on_the_way_to_the_reference(name):
     size = 176 if name == "ms_ssim" else 16
     a, b = (x.float() for x in pictures(1, 3, size, size))
     a = (0.5 * a + 0.5 * b).requires_grad_()
-    loss = LOSSES[name](a, b)
+    loss = DIFFERENCES[name](a, b)
     (gradient,) = torch.autograd.grad(loss, a)
     assert torch.isfinite(gradient).all()
-    nearer = LOSSES[name]((0.5 * a + 0.5 * b).detach(), b)
+    nearer = DIFFERENCES[name]((0.5 * a + 0.5 * b).detach(), b)
     assert float(nearer) < float(loss.detach())
     assert float((gradient * (a - b).detach()).sum()) > 0
 
@@ -83,8 +129,8 @@ def test_every_loss_falls_on_the_way_to_the_reference(name):
 def test_weights_scale_each_loss():
     a, b = torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8)
     built = build_losses({"l1": 2.0, "fft": 0.1}, None, CPU)
-    torch.testing.assert_close(built["l1"](a, b), 2 * (a - b).abs().mean())
-    torch.testing.assert_close(built["fft"](a, b), 0.1 * fft_l1(a, b))
+    torch.testing.assert_close(built["l1"](a, b, b), 2 * (a - b).abs().mean())
+    torch.testing.assert_close(built["fft"](a, b, b), 0.1 * fft_l1(a, b))
 
 
 def vgg16(widths=(16, 16, 16, 16, 16)):
@@ -120,8 +166,8 @@ def test_the_perceptual_loss_compares_features_behind_the_fourth_pooling(tmp_pat
     std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
     a, b = (x.float().requires_grad_() for x in pictures(1, 3, 32, 32))
     expected = 0.5 * (net((a - mean) / std) - net((b - mean) / std)).abs().mean()
-    torch.testing.assert_close(loss(a, b), expected)
-    loss(a, b).backward()
+    torch.testing.assert_close(loss(a, b, a), expected)
+    loss(a, b, a).backward()
     assert a.grad.abs().sum() > 0
     assert b.grad is None
 
@@ -137,5 +183,5 @@ def test_a_file_without_a_vgg_is_named(tmp_path, content):
 def test_equal_pictures_lose_nothing():
     x = torch.rand(1, 3, 16, 16)
     for name in ("l1", "mse", "edge", "colour", "fft"):
-        assert LOSSES[name](x, x) == 0
+        assert DIFFERENCES[name](x, x) == 0
     assert math.isclose(float(losses.ssim(x, x)), 0, abs_tol=1e-6)

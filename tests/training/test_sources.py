@@ -55,6 +55,21 @@ def test_drawings_change_the_reference_and_leave_the_rest_of_the_stream(recipe, 
     np.testing.assert_allclose(noise[0], lined[0][0] - lined[0][1], atol=1e-6)
 
 
+def test_line_patterns_may_lie_along_the_degradation(recipe, monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        sources, "draw_structure", lambda crop, rng, along: told.append(along) or crop
+    )
+    streaks = {"steps": [{"op": "rain-streaks", "angle": "70.0..80.0"}]}
+    examples(changed(recipe, structures=1.0, aligned=0.5, degradation=streaks), 40)
+    lying = [along for along in told if along is not None]
+    assert 5 < len(lying) < 35
+    assert all(70 <= along <= 80 for along in lying)
+    told.clear()
+    examples(changed(recipe, structures=1.0, aligned=1.0), 10)  # noise has no direction
+    assert told == [None] * 10
+
+
 @pytest.mark.parametrize("room", [CACHE_BYTES, 0])
 def test_photos_made_smaller_have_finer_detail_and_room_for_smaller_crops(
     recipe, monkeypatch, room

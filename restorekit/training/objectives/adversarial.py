@@ -87,7 +87,7 @@ class Adversarial:
         restored = max(reversed(scales), key=Tensor.numel)
         with torch.no_grad():
             real = self._score(batch.reference)
-        losses = self._paired.compare(scales, batch.reference)
+        losses = self._paired.compare(scales, batch)
         losses["adversarial"] = self._weight * self._game.net(real, self._score(restored))
         yield Phase(self.optimizers["net"], losses)
         real, fake = self._score(batch.reference), self._score(restored.detach())

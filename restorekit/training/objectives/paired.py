@@ -37,7 +37,7 @@ class Paired:
 
     def step(self, batch: Batch) -> Iterator[Phase]:
         """Yield the one phase."""
-        losses = self.compare(self.restore(batch.degraded), batch.reference)
+        losses = self.compare(self.restore(batch.degraded), batch)
         yield Phase(self.optimizers["net"], losses)
 
     def restore(self, degraded: Tensor) -> Sequence[Tensor]:
@@ -46,13 +46,13 @@ class Paired:
             outputs = self.net(degraded)
         return [outputs] if isinstance(outputs, Tensor) else outputs
 
-    def compare(self, scales: Sequence[Tensor], reference: Tensor) -> dict[str, Tensor]:
+    def compare(self, scales: Sequence[Tensor], batch: Batch) -> dict[str, Tensor]:
         """Sum each loss over the scales."""
         losses: dict[str, Tensor] = {}
         for restored in scales:
-            wanted = self._resize(reference, restored)
-            for name, measure in self._losses.items():
-                loss = measure(restored.float(), wanted)
+            wanted = self._resize(batch.reference, restored)
+            for name, judge in self._losses.items():
+                loss = judge(restored.float(), wanted, batch.degraded)
                 losses[name] = losses[name] + loss if name in losses else loss
         return losses
 
