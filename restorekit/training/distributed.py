@@ -4,6 +4,7 @@ The gradients are averaged over the processes, so that a run is the same, but fo
 their number. Batch norms take the statistics of their own process.
 """
 
+import importlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -69,6 +70,9 @@ def joined(device: torch.device) -> Iterator[Group]:
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
+    # The first optimiser imports this, and where it does so in a group, the threads of the group
+    # outlive it: now and then they abort the process at its end.
+    importlib.import_module("torch._dynamo")
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield Group(dist.get_rank(), dist.get_world_size(), device)

@@ -33,9 +33,9 @@ def command(content, folder, *options):
     return ["train", path, "-o", folder, "--device", "cpu", "--json", *options]
 
 
-def through_torchrun(arguments):
+def torchrun(*arguments):
     done = subprocess.run(
-        [*TORCHRUN, "-m", "restorekit", *map(str, arguments)],
+        [*TORCHRUN, *map(str, arguments)],
         capture_output=True,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -43,6 +43,11 @@ def through_torchrun(arguments):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done
+
+
+def through_torchrun(arguments):
+    done = torchrun("-m", "restorekit", *arguments)
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
@@ -79,6 +84,26 @@ def test_one_process_that_is_told_to_stop_stops_both_at_one_step(shared, tmp_pat
     assert [process.exitcode for process in processes] == [0, 130]
     assert 1 <= read_state(stopped / STATE)["step"] < 400
     assert "interrupted; what was finished is kept" in (tmp_path / "said.1").read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are listed by /proc")
+def test_the_threads_of_a_group_end_with_it(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import os, sys, torch\n"
+        "from restorekit.training.distributed import joined\n"
+        "with joined(torch.device('cpu')) as group:\n"
+        "    weights = torch.nn.Parameter(torch.ones(3))\n"
+        "    torch.optim.Adam([weights])\n"
+        "    group.average(weights.detach().clone())\n"
+        "    sys.stdout.write(f'open {len(os.listdir(\"/proc/self/task\"))}\\n')\n"
+        "sys.stdout.write(f'closed {len(os.listdir(\"/proc/self/task\"))}\\n')\n"
+    )
+    done = torchrun(script)
+    counts = sorted(line.split() for line in done.stdout.splitlines())
+    assert [word for word, _ in counts] == ["closed", "closed", "open", "open"]
+    assert [count for _, count in counts[:2]] == ["1", "1"]
+    assert all(int(count) > 1 for _, count in counts[2:])
 
 
 def test_a_batch_that_two_processes_cannot_share_is_refused(content):
