@@ -224,6 +224,10 @@ class TrainingRecipe(Section):
     precision: Literal[Precision.FLOAT32, Precision.BFLOAT16, Precision.FLOAT16] = Precision.FLOAT32
     validate_every: int = Field(default=500, ge=1, description="steps")
     validate_start: bool = Field(default=False, description="validate before the first step too")
+    chosen: Literal["best", "last"] = Field(
+        default="best",
+        description="weights that the checkpoint holds: of the highest PSNR, or the last validated",
+    )
     save_every: int = Field(default=500, ge=1, description="steps")
     keep: int = Field(default=1, ge=1, description="how many of the last states are kept")
     bad_steps: int = Field(default=20, ge=0, description="skipped steps after which a run stops")

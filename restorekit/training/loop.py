@@ -34,7 +34,7 @@ from restorekit.training.objectives.adversarial import build_adversarial
 from restorekit.training.objectives.paired import Paired
 from restorekit.training.optim import Length, learning_rate, set_learning_rate
 from restorekit.training.order import Order, plan_order, require_shares
-from restorekit.training.result import write_best
+from restorekit.training.result import write_chosen
 from restorekit.training.sources import Source, open_source
 from restorekit.training.speed import autocast, build_scaler, prepare
 from restorekit.training.state import STATE, TrainingState, write_state
@@ -315,9 +315,9 @@ def _validate(run: Run, folder: Path) -> list[Event]:
     values, drawn = _hold(run, folder)
     is_best = values["psnr"] > state.best
     events: list[Event] = [Validated(state.step, values, is_best), drawn]
-    if is_best:
-        state.best = values["psnr"]
-        events.append(Saved(write_best(folder, state, recipe, values)))
+    state.best = max(state.best, values["psnr"])
+    if is_best or recipe.chosen == "last":
+        events.append(Saved(write_chosen(folder, state, recipe, values)))
     return events
 
 

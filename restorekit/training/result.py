@@ -10,7 +10,7 @@ from restorekit.training.config import DataRecipe, TrainingRecipe
 from restorekit.training.state import TrainingState
 
 
-def write_best(
+def write_chosen(
     folder: Path, state: TrainingState, recipe: TrainingRecipe, values: Mapping[str, float]
 ) -> Path:
     """Write the averaged weights with their card; returns the path, `<name>.safetensors`."""

@@ -112,6 +112,23 @@ def test_training_learns(content, tmp_path):
     assert values[-1] > values[0] + 0.05
 
 
+@pytest.mark.parametrize(("chosen", "step"), [("best", 10), ("last", 20)])
+def test_the_checkpoint_holds_the_best_weights_or_the_last(
+    content, tmp_path, monkeypatch, chosen, step
+):
+    values = iter([30.0, 20.0])
+
+    def hold(_run, folder):
+        return {"psnr": next(values), "ssim": 0.5}, Saved(folder / "strip.png")
+
+    monkeypatch.setattr(loop, "_hold", hold)
+    recipe = parse_recipe(content | {"chosen": chosen}, "tiny")
+    run(recipe, tmp_path)
+    card = read_checkpoint(tmp_path / "tiny.safetensors").card
+    assert card.training.steps == step
+    assert read_state(tmp_path / STATE)["best"] == 30
+
+
 def test_a_run_starts_from_the_weights_of_another(content, tmp_path):
     run(parse_recipe(content, "tiny"), tmp_path / "first")
     start = str(tmp_path / "first" / "tiny.safetensors")
