@@ -110,6 +110,31 @@ def convert(
     _report_conversion(destination, replace(checkpoint, card=card), as_json)
 
 
+@app.command("interpolate")
+def interpolate(
+    first: Annotated[str, typer.Argument(help="A checkpoint, by file or name.")],
+    second: Annotated[str, typer.Argument(help="Another of the same net, trained on from it.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="File or folder; the default is ./NAME.safetensors."),
+    ] = None,
+    alpha: Annotated[float, typer.Option(help="Share of the second, 0 to 1.")] = 0.5,
+    half: Annotated[bool, typer.Option("--half", help="Store float16: half the size.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Mix the weights of two checkpoints, as ESRGAN does to choose between fidelity and detail."""
+    from restorekit.backends.checkpoint import read_checkpoint, write_checkpoint
+    from restorekit.backends.interpolation import interpolate as between
+
+    one, other = hub.find_checkpoint(first), hub.find_checkpoint(second)
+    destination = _destination(other, output, overwrite)
+    mixed = between(read_checkpoint(one), read_checkpoint(other), alpha)
+    card = mixed.card.model_copy(update={"name": destination.stem})
+    write_checkpoint(destination, mixed.state, card, half=half)
+    _report_conversion(destination, replace(mixed, card=card), as_json)
+
+
 def _list_row(path: Path) -> dict[str, Any]:
     try:
         header = read_header(path)

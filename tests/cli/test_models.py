@@ -243,6 +243,40 @@ def test_convert_into_a_folder(foreign, tmp_path):
     assert read_card(tmp_path / "net_g.safetensors").source == "net_g.pth"
 
 
+def test_interpolate_mixes_two_checkpoints(foreign, state):
+    run("convert", foreign, "-o", "one.safetensors")
+    other = {key: value + 1 for key, value in state.items()}
+    write_checkpoint("two.safetensors", other, read_card("one.safetensors"))
+    report = run_json(
+        "interpolate",
+        "one.safetensors",
+        "two.safetensors",
+        "--alpha",
+        "0.25",
+        "-o",
+        "mix.safetensors",
+    )
+    mixed = load_file("mix.safetensors")
+    for key, value in mixed.items():
+        torch.testing.assert_close(value, state[key] + 0.25)
+    card = read_card("mix.safetensors")
+    assert card.name == "mix"
+    assert card.source.startswith("0.75 of one (net_g.pth) and 0.25 of one")
+    assert report["file"] == "mix.safetensors"
+    with pytest.raises(UsageError, match="exists; add --overwrite"):
+        run("interpolate", "one.safetensors", "two.safetensors", "-o", "mix.safetensors")
+    run(
+        "interpolate",
+        "one.safetensors",
+        "two.safetensors",
+        "-o",
+        "mix.safetensors",
+        "--half",
+        "--overwrite",
+    )
+    assert {value.dtype for value in load_file("mix.safetensors").values()} == {torch.float16}
+
+
 def test_convert_to_half(foreign):
     run("convert", foreign, "--half", "-o", "half.safetensors")
     assert {value.dtype for value in load_file("half.safetensors").values()} == {torch.float16}
