@@ -61,7 +61,6 @@ KNOWN_FAULTS: Mapping[str, Sequence[str]] = {
     "deblur-s": ["colours shift"],
     "defocus-s": ["colours shift"],
     "lowlight-s": ["tiles make a difference"],
-    "raindrop-s": ["colours shift"],
 }
 """What is not as it should be and ships all the same, on the page and on the card."""
 
