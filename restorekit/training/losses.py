@@ -96,8 +96,8 @@ def harm(restored: Tensor, reference: Tensor, degraded: Tensor) -> Tensor:
     """Mean of how much the squared error has grown by restoring, where it has grown.
 
     The squared errors are means over the channels and the neighbourhood of `colour`. Beside `mse`
-    harm counts twice: the less certain the damage, the less of it the net then learns to undo. A
-    degraded batch of another size is brought to that of the reference, bilinearly.
+    of the same weight harm counts twice: the less certain the damage, the less of it the net then
+    undoes. A degraded batch of another size is brought to that of the reference, bilinearly.
     """
     given = _like(degraded, reference)
     growth = (restored - reference).square() - (given - reference).square()
