@@ -58,7 +58,6 @@ STORAGE_COST = 0.02
 KNOWN_FAULTS: Mapping[str, Sequence[str]] = {
     "denoise-real-s": ["a clean picture is changed"],
     "dehaze-s": ["a clean picture is changed", "colours shift"],
-    "deblur-s": ["colours shift"],
     "defocus-s": ["colours shift"],
     "lowlight-s": ["tiles make a difference"],
 }
