@@ -119,6 +119,8 @@ class DataRecipe(Section):
             raise ValueError(f"give one of {', '.join(sources)}, not both {' and '.join(given)}")
         if self.reduce > 1 and given and given != ["photos"]:
             raise ValueError(f"reduce makes photos smaller; {given[0]} are taken as they are")
+        if self.aligned and not self.structures:
+            raise ValueError("aligned has no effect without structures, the part that gets lines")
         ends = [stage.until for stage in self.stages]
         if ends != sorted(set(ends)):
             raise ValueError(f"stages must follow one another, got until = {ends}")

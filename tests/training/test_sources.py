@@ -86,6 +86,12 @@ def test_photos_made_smaller_have_finer_detail_and_room_for_smaller_crops(
         open_source(changed(recipe, reduce=2, patch=21))
 
 
+def test_lines_that_are_not_drawn_cannot_lie_along_anything(content):
+    content["data"] |= {"aligned": 0.4}
+    with pytest.raises(UsageError, match="aligned has no effect without structures"):
+        parse_recipe(content, "tiny")
+
+
 def test_pairs_are_not_made_smaller(content, pairs):
     content["data"] |= {"photos": None, "pairs": str(pairs), "reduce": 2}
     with pytest.raises(UsageError, match="reduce makes photos smaller; pairs are taken as they"):
