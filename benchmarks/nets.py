@@ -71,6 +71,7 @@ ROWS = (
     Row("FFDNet", "ffdnet"),
     Row("DRUNet", "drunet"),
     Row("guided U-Net", "guided"),
+    Row("exposure U-Net", "exposure"),
     Row("practice CNN", "practice"),
     Row("RRDB", "rrdbnet", {}, ("ESRGAN, supervised",)),
     Row("SRVGGNet", "srvgg"),

@@ -1,7 +1,7 @@
 """A loaded, callable checkpoint."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,10 @@ class Model:
         channels or integers.
         """
         self.check(x)
+        return self.run(self.net, x, precision)
+
+    def run(self, net: Callable[[Tensor], Any], x: Tensor, precision: Precision) -> Tensor:
+        """Let a net, or a part of one, have (N, C, H, W) in the form that `__call__` describes."""
         able, chosen = self.backend.capabilities, self.precision(precision)
         x = x.to(self.device, torch.float32)
         padded, (height, width) = pad_to_multiple(x, self.multiple, able.minimum)
@@ -84,7 +88,7 @@ class Model:
         dtype = getattr(torch, chosen)
         lowered = torch.autocast(self.device.type, dtype, enabled=chosen is not Precision.FLOAT32)
         with torch.inference_mode(), lowered:
-            restored = self.picture(self.net(padded))
+            restored = self.picture(net(padded))
             return restored[..., : height * self.scale, : width * self.scale].float()
 
     def check(self, x: Tensor) -> None:

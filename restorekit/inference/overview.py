@@ -39,12 +39,15 @@ def follow_overview(
         )
         return torch.cat([tile, net.spread(seen, tile.shape[-2:], rows, columns)], 1)
 
-    def restore_told(x: Tensor, _: Precision) -> Tensor:
-        tile, told = x[:, :-planes], x[:, -planes:]
-        restored: Tensor = net.follow(_coloured(tile), told)
-        return restored if tile.shape[1] > 1 else restored.mean(1, keepdim=True)
+    def follow(x: Tensor) -> Tensor:
+        restored: Tensor = net.follow(_coloured(x[:, :-planes]), x[:, -planes:])
+        return restored
 
-    return read_told, restore_told
+    def restore_told(x: Tensor, precision: Precision) -> Tensor:
+        restored = model.run(follow, x, precision)
+        return restored if x.shape[1] > 1 + planes else restored.mean(1, keepdim=True)
+
+    return read_told, around(restore_told)
 
 
 def reduced(picture: Box, read: Read, rows: int, columns: int) -> Tensor:

@@ -21,8 +21,8 @@ from torch.nn import functional as F
 
 from restorekit.nets.drunet import DRUNet
 from restorekit.nets.drunet import infer_config as infer_drunet
+from restorekit.nets.overview import SIDE, Overview, side_buffer
 
-SIDE = 128
 RADIUS = 4
 """Of the windows of the guided filter, in pixels of the small picture."""
 STEEPEST = 9.0
@@ -30,43 +30,19 @@ STEEPEST = 9.0
 FLAT = 3e-4
 """Variance below which a window counts as flat and its line keeps the slope of the picture."""
 
-Part = tuple[float, float]
-"""Where a part of a picture begins and ends, as fractions of the picture's height or width."""
-WHOLE: Part = (0.0, 1.0)
-_MULTIPLE = 8
 
-
-class GuidedUNet(DRUNet):
+class GuidedUNet(Overview, DRUNet):
     """Restores a reduced copy of a picture and changes the picture in the same way.
 
     `widths` and `blocks` are DRUNet's, `side` the longer side of the small picture in pixels.
     Raises ValueError for a `side` below 8.
     """
 
-    side: Tensor
-
     def __init__(
         self, widths: Sequence[int] = (16, 48, 96, 160), blocks: int = 2, side: int = SIDE
     ) -> None:
         super().__init__(3, 3, widths, blocks, residual=True, bias=True)
-        if side < _MULTIPLE:
-            raise ValueError(f"the small picture has {_MULTIPLE} pixels a side or more, not {side}")
-        # A buffer, so that a bare state dict tells it.
-        self.register_buffer("side", torch.full((1,), float(side)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, 3, H, W) to the same shape."""
-        small = F.adaptive_avg_pool2d(x, self.reduced_size(*x.shape[-2:]))
-        return self.follow(x, self.spread(self.overview(small), x.shape[-2:]))
-
-    def reduced_size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of the small picture: multiples of 8, the longer one about `side`."""
-        shrink = max(1.0, max(height, width) / float(self.side))
-        rows, columns = (
-            max(_MULTIPLE, round(length / shrink / _MULTIPLE) * _MULTIPLE)
-            for length in (height, width)
-        )
-        return rows, columns
+        self.register_buffer("side", side_buffer(side))
 
     def overview(self, small: Tensor) -> Tensor:
         """Restore the small picture (N, 3, h, w); return the lines (N, 6, h, w) of its change.
@@ -74,7 +50,7 @@ class GuidedUNet(DRUNet):
         Of the three channels first what is added to the slopes, a - 1, then the offsets b.
         """
         small = small.float()
-        change = super().forward(small).float() - small
+        change = DRUNet.forward(self, small).float() - small
         mean, mean_change = _box_mean(small), _box_mean(change)
         covariance = _box_mean(small * change) - mean * mean_change
         variance = _box_mean(small * small) - mean * mean
@@ -82,31 +58,10 @@ class GuidedUNet(DRUNet):
         offsets = mean_change - slopes * mean
         return _box_mean(torch.cat([slopes, offsets], 1))
 
-    @staticmethod
-    def spread(
-        lines: Tensor, size: Sequence[int], rows: Part = WHOLE, columns: Part = WHOLE
-    ) -> Tensor:
-        """Interpolate lines to the (H, W) pixels of a part of the picture."""
-        down, right = (
-            _centres(part, count).to(lines.device)
-            for part, count in zip((rows, columns), size, strict=True)
-        )
-        grid = torch.stack(torch.meshgrid(right, down, indexing="xy"), -1)
-        grid = grid.expand(len(lines), -1, -1, -1).to(lines.dtype)
-        return F.grid_sample(lines, grid, padding_mode="border", align_corners=False)
-
-    @staticmethod
-    def follow(x: Tensor, lines: Tensor) -> Tensor:
+    def follow(self, x: Tensor, seen: Tensor) -> Tensor:
         """Change pixels (N, 3, H, W) by their lines (N, 6, H, W)."""
-        slopes, offsets = lines.chunk(2, 1)
+        slopes, offsets = seen.chunk(2, 1)
         return x + slopes * x + offsets
-
-
-def _centres(part: Part, count: int) -> Tensor:
-    """Where the centres of pixels lie between the borders of the picture, at -1 and 1."""
-    start, end = part
-    centres = (torch.arange(count, dtype=torch.float64) + 0.5) / count
-    return 2 * (start + (end - start) * centres) - 1
 
 
 def _box_mean(x: Tensor) -> Tensor:

@@ -26,6 +26,8 @@ CONFIGS = [
     ("drunet", {"in_channels": 1, "out_channels": 1, "widths": (2, 2, 2, 2), "bias": True}),
     ("guided", {}),
     ("guided", {"widths": (2, 3, 4, 5), "blocks": 1, "side": 64}),
+    ("exposure", {}),
+    ("exposure", {"widths": (2, 3, 4, 5), "blocks": 1, "look": (3, 4, 5, 6), "side": 64}),
     ("dncnn", {}),
     ("dncnn", {"in_channels": 1, "layers": 17, "norm": True}),
     ("dncnn", {"in_channels": 1, "layers": 7, "norm": True, "bias": False}),

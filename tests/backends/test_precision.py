@@ -32,6 +32,7 @@ FILES = {
 }
 FRESH = {
     "guided": {},
+    "exposure": {},
     "fdncnn": {},
     "ircnn_set": {"levels": 1},
     "practice": {},

@@ -22,6 +22,7 @@ SMALL = {
     "prenet": {"stages": 2, "channels": 4},
     "drunet": {"widths": (2, 2, 2, 2), "blocks": 1},
     "guided": {"widths": (2, 2, 2, 2), "blocks": 1, "side": 16},
+    "exposure": {"widths": (2, 2, 2, 2), "blocks": 1, "look": (2, 2, 2, 2), "side": 16},
     "dncnn": {"channels": 4, "layers": 3},
     "fdncnn": {"channels": 4, "layers": 3},
     "ircnn": {"channels": 4},

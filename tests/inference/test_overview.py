@@ -9,7 +9,9 @@ from restorekit.errors import UsageError
 from restorekit.inference.overview import reduced
 from restorekit.inference.pipeline import Restorer
 from restorekit.inference.plan import whole
+from restorekit.nets.exposure import ExposureUNet
 from restorekit.nets.guided import GuidedUNet
+from restorekit.types import Precision
 
 
 @pytest.fixture
@@ -19,6 +21,15 @@ def model(make_model):
     for weight in net.parameters():
         nn.init.normal_(weight, std=0.2)
     return make_model(net, overview=True, global_statistics=True, overlap=0, half=True)
+
+
+@pytest.fixture
+def refiner(make_model):
+    """A net that restores the pixels it has followed, out of sight of the tiles' neighbours."""
+    torch.manual_seed(0)
+    net = ExposureUNet((2, 3, 4, 5), 1, (2, 3, 4, 5), side=32).eval()
+    able = {"overview": True, "global_statistics": True, "multiple": 8, "bfloat16": True}
+    return make_model(net, overlap=64, **able)
 
 
 @pytest.fixture
@@ -34,6 +45,16 @@ def test_tiles_give_what_the_net_gives_of_the_whole(model, picture):
     for tile in (0, 48, 100, "auto"):
         restored = Restorer(model, tile=tile).restore_tensor(picture)
         assert torch.allclose(restored, whole_picture, atol=1e-5)
+
+
+def test_what_is_told_goes_through_the_net_as_any_picture_does(refiner, picture):
+    at_once = Restorer(refiner, tile=0).restore_tensor(picture)
+    padded = F.pad(picture, (0, 6, 0, 2), mode="reflect")
+    assert torch.allclose(at_once, refiner.net(padded)[..., :150, :210].clamp(0, 1), atol=0.02)
+    in_tiles = Restorer(refiner, tile=144).restore_tensor(picture)
+    assert torch.allclose(in_tiles, at_once, atol=2e-3)
+    bfloat16 = Restorer(refiner, precision=Precision.BFLOAT16).restore_tensor(picture)
+    assert 0 < (bfloat16 - at_once).abs().mean() < 0.01
 
 
 def test_the_picture_is_made_small_strip_by_strip(picture):
@@ -68,7 +89,7 @@ def test_an_ensemble_looks_eight_times(model, picture):
 def test_what_was_seen_does_not_depend_on_the_precision(model, picture):
     exact, half = (
         Restorer(model, precision=precision).restore_tensor(picture)
-        for precision in ("float32", "float16")
+        for precision in (Precision.FLOAT32, Precision.FLOAT16)
     )
     assert torch.equal(exact, half)
 

@@ -56,29 +56,3 @@ def test_the_change_follows_the_edges_of_the_picture(net):
     assert restored[100:156] == pytest.approx(
         torch.where(torch.arange(56) < 28, 0.2, 0.9), abs=0.01
     )
-
-
-def test_lines_are_interpolated_between_the_centres_of_pixels():
-    lines = torch.rand(2, 6, 24, 16)
-    spread = GuidedUNet.spread(lines, (60, 50))
-    assert torch.allclose(spread, F.interpolate(lines, (60, 50), mode="bilinear"), atol=1e-5)
-
-
-def test_a_part_is_cut_out_of_the_whole():
-    lines = torch.rand(1, 6, 24, 16)
-    whole = GuidedUNet.spread(lines, (100, 80))
-    part = GuidedUNet.spread(lines, (30, 40), (0.5, 0.8), (0.125, 0.625))
-    assert torch.allclose(part, whole[..., 50:80, 10:50], atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("size", "small"),
-    [((30, 50), (32, 48)), ((640, 320), (64, 32)), ((1, 1), (8, 8)), ((20, 2000), (8, 64))],
-)
-def test_the_small_picture_keeps_the_proportions(net, size, small):
-    assert net.reduced_size(*size) == small
-
-
-def test_too_small_a_side_is_refused():
-    with pytest.raises(ValueError, match="8 pixels a side or more, not 4"):
-        GuidedUNet(side=4)

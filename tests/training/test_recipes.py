@@ -21,6 +21,7 @@ SMALL = {
     "practice": {"channels": 4},
     "drunet": {"widths": [4, 4, 4, 4], "blocks": 1},
     "guided": {"widths": [4, 4, 4, 4], "blocks": 1, "side": 16},
+    "exposure": {"widths": [4, 4, 4, 4], "blocks": 1, "look": [4, 4, 4, 4], "side": 16},
 }
 
 
