@@ -2,10 +2,11 @@
 
 How dark a scene was meant to be cannot be told from a part of a picture. So one U-Net looks at a
 reduced copy and tells what the light of every place is to be multiplied by (the illumination of
-Wang et al., "Underexposed Photo Enhancement Using Deep Illumination Estimation", CVPR 2019). It is
-smooth, so the details and contrasts of the picture are kept, and it is a factor of the light behind
-the display values, as a longer exposure would have been. Another U-Net restores the brightened
-picture at its full size, where the noise is.
+Wang et al., "Underexposed Photo Enhancement Using Deep Illumination Estimation", CVPR 2019). It
+corrects the guess that what is brightest is white (Land and McCann, "Lightness and Retinex Theory",
+1971). The factor is smooth, so the details and contrasts of the picture are kept, and it is one of
+the light behind the display values, as a longer exposure would have been. Another U-Net restores
+the brightened picture at its full size, where the noise is.
 
 The second one is a DRUNet that adds its output, with its keys: a denoiser is what to start from. It
 takes multiples of 8.
@@ -23,11 +24,12 @@ from restorekit.nets.drunet import DRUNet
 from restorekit.nets.drunet import infer_config as infer_drunet
 from restorekit.nets.overview import MULTIPLE, SIDE, Overview, side_buffer
 
-USUAL_LIGHT = 0.2
-"""Mean light of a picture, 1 being white: what the net's corrections begin from."""
 LEAST_LIGHT = 1e-4
+"""Of what is brightest in a picture, 1 being white."""
 MOST = math.log(1000)
 """Natural logarithm of the largest factor."""
+SHARES = (0.5, 0.9, 0.97, 0.99)
+"""Of the pixels: the look is told how bright so many of them are at most."""
 CEILING = 2.0
 """Display value at which what is brightened beyond white is cut."""
 
@@ -49,17 +51,19 @@ class ExposureUNet(Overview, DRUNet):
     ) -> None:
         super().__init__(3, 3, widths, blocks, residual=True, bias=True)
         # Residual for its initialisation: first corrections are small.
-        self.exposure = DRUNet(6, 3, look, blocks, residual=True, bias=True)
+        self.exposure = DRUNet(6 + len(SHARES), 3, look, blocks, residual=True, bias=True)
         self.register_buffer("side", side_buffer(side))
 
     def overview(self, small: Tensor) -> Tensor:
         """Tell from the small picture (N, 3, h, w) the factors' logarithms (N, 3, h/8, w/8)."""
         light = to_light(small.float())
-        mean = light.mean((1, 2, 3), keepdim=True).clamp(min=LEAST_LIGHT)
-        factor = torch.log(USUAL_LIGHT / mean)
-        lit = to_display(light * factor.exp()).clamp(max=CEILING)
-        first = factor.expand_as(lit)
-        factors = self.exposure(torch.cat([first, lit], 1)).float()
+        levels = light.amax(1).flatten(1).quantile(light.new_tensor((*SHARES, 1.0)), 1)
+        logs = levels.clamp(min=LEAST_LIGHT).log().T[..., None, None]
+        # The first guess makes the brightest white; so are most pictures exposed.
+        factor = -logs[:, -1:]
+        lit = to_display(light * factor.exp())
+        told = (logs[:, :-1] + factor).expand(-1, -1, *lit.shape[-2:])
+        factors = self.exposure(torch.cat([factor.expand_as(lit), lit, told], 1)).float()
         return F.avg_pool2d(factors, MULTIPLE).clamp(-1, MOST)
 
     def follow(self, x: Tensor, seen: Tensor) -> Tensor:

@@ -32,3 +32,12 @@ def test_a_cast_shifts_the_white_balance():
     grey = np.full((3, 3, 3), 0.5, np.float32)
     red, green, blue = low_light(cast=0.1).apply(grey, np.random.default_rng(3))[0, 0]
     assert red > green > blue
+
+
+def test_lamps_stay_lit_where_all_else_is_dark():
+    scene = np.full((4, 4, 3), 0.5, np.float32)
+    scene[1, 1] = 1.0
+    dark = low_light(highlights=6).apply(scene, np.random.default_rng(0))
+    assert to_linear(dark)[1, 1] == pytest.approx(6 / 8)
+    assert to_linear(dark)[0, 0] == pytest.approx(to_linear(scene)[0, 0] / 8)
+    assert low_light(highlights=100).apply(scene, np.random.default_rng(0))[1, 1].max() > 0.999
