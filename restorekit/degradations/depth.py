@@ -26,10 +26,15 @@ def depth_of(
     horizon: float,
     rng: np.random.Generator,
     room: float = 0.0,
+    near: float = 0.0,
 ) -> Plane:
-    """Return the given depth, or else guess one; raises UsageError where it does not fit."""
+    """Return the given depth, or else guess one; raises UsageError where it does not fit.
+
+    What is nearest in a guessed depth is `near` away, as part of the farthest.
+    """
     if given is None:
-        return pseudo_depth(picture, horizon, rng, room)
+        guessed = pseudo_depth(picture, horizon, rng, room)
+        return guessed + np.float32(near) * (1 - guessed)
     if given.shape != picture.shape[:2]:
         raise UsageError(
             f"the depth map is {_size(given)} and the picture {_size(picture)}; "

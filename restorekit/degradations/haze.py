@@ -40,6 +40,7 @@ class Haze(TracedDegradation):
         "horizon": "0.2..0.5",
         "patchiness": 0.0,
         "room": 0.0,
+        "near": 0.0,
         "space": "display",
     }
     severities: ClassVar = tuple(
@@ -50,6 +51,7 @@ class Haze(TracedDegradation):
             "horizon": 0.35,
             "patchiness": 0.0,
             "room": 0.0,
+            "near": 0.0,
             "space": "display",
         }
         for beta in (0.5, 1.0, 1.6, 2.4, 4.0)
@@ -73,13 +75,19 @@ class Haze(TracedDegradation):
         le=1,
         description="0 in the open, 1 where a guessed depth knows no horizon and no sky",
     )
+    near: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="how far the nearest of a guessed depth is, as part of the farthest",
+    )
     space: Space
 
     def traced(
         self, picture: Picture, rng: np.random.Generator, depth: Plane | None = None
     ) -> Traced:
         """Fill the air."""
-        depth = depth_of(picture, depth, self.horizon, rng, self.room)
+        depth = depth_of(picture, depth, self.horizon, rng, self.room, self.near)
         return Traced(self._filled(picture, depth, rng), {"depth": depth})
 
     def _filled(self, picture: Picture, depth: Plane, rng: np.random.Generator) -> Picture:

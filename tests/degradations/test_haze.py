@@ -61,6 +61,16 @@ def test_in_a_room_things_are_at_any_depth_and_what_is_bright_is_not_far(landsca
     assert min(np.ptp(depth) for depth in drawn) > 0.3
 
 
+def test_what_is_near_need_not_be_at_the_camera(landscape):
+    at, away = (
+        haze(near=near).traced(landscape, np.random.default_rng(1)).maps["depth"]
+        for near in (0.0, 0.4)
+    )
+    np.testing.assert_allclose(away, 0.4 + 0.6 * at, atol=1e-6)
+    told = haze(near=0.4).traced(landscape, np.random.default_rng(1), at)
+    np.testing.assert_array_equal(told.maps["depth"], at)
+
+
 def test_patches_do_not_follow_the_depth(landscape):
     patchy = haze(beta=0.0, patchiness=3.0).apply(landscape, np.random.default_rng(2))
     ground = patchy[100, :, 2]
