@@ -58,7 +58,6 @@ STORAGE_COST = 0.02
 KNOWN_FAULTS: Mapping[str, Sequence[str]] = {
     "denoise-real-s": ["a clean picture is changed"],
     "dehaze-s": ["a clean picture is changed", "colours shift"],
-    "lowlight-s": ["tiles make a difference"],
 }
 """What is not as it should be and ships all the same, on the page and on the card."""
 
