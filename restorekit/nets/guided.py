@@ -9,10 +9,13 @@ its pixels. So nothing is blurred, what the net leaves alone stays as it is to t
 agree as long as they share what the net saw of the whole. Haze is such a line of slope 1/t
 (Koschmieder's law), the light of a lamp one through the origin; noise and blur are none.
 
+With `dark` the U-Net is also told the dark channel of the small picture (He et al., CVPR 2009): how
+dark the darkest is within some windows and at all. Without haze there is black nearly everywhere.
+
 The U-Net is a DRUNet that adds its output, with its keys. Any height and width will do.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -29,19 +32,27 @@ STEEPEST = 9.0
 """The most that is added to a slope: a tenth of the light is left of what is ten times steeper."""
 FLAT = 3e-4
 """Variance below which a window counts as flat and its line keeps the slope of the picture."""
+DARK = (5, 15, 45)
+"""Windows of the dark channels, in pixels of the small picture; one more is of all of it."""
 
 
 class GuidedUNet(Overview, DRUNet):
     """Restores a reduced copy of a picture and changes the picture in the same way.
 
-    `widths` and `blocks` are DRUNet's, `side` the longer side of the small picture in pixels.
-    Raises ValueError for a `side` below 8.
+    `widths` and `blocks` are DRUNet's, `side` the longer side of the small picture in pixels; with
+    `dark` the U-Net is told the dark channels. Raises ValueError for a `side` below 8.
     """
 
     def __init__(
-        self, widths: Sequence[int] = (16, 48, 96, 160), blocks: int = 2, side: int = SIDE
+        self,
+        widths: Sequence[int] = (16, 48, 96, 160),
+        blocks: int = 2,
+        side: int = SIDE,
+        dark: bool = False,
     ) -> None:
-        super().__init__(3, 3, widths, blocks, residual=True, bias=True)
+        channels = 3 + (len(DARK) + 1) * dark
+        super().__init__(channels, 3, widths, blocks, residual=True, bias=True)
+        self.dark = dark
         self.register_buffer("side", side_buffer(side))
 
     def overview(self, small: Tensor) -> Tensor:
@@ -50,7 +61,8 @@ class GuidedUNet(Overview, DRUNet):
         Of the three channels first what is added to the slopes, a - 1, then the offsets b.
         """
         small = small.float()
-        change = DRUNet.forward(self, small).float() - small
+        told = torch.cat([small, *_dark_channels(small)], 1) if self.dark else small
+        change = DRUNet.forward(self, told).float() - small
         mean, mean_change = _box_mean(small), _box_mean(change)
         covariance = _box_mean(small * change) - mean * mean_change
         variance = _box_mean(small * small) - mean * mean
@@ -64,6 +76,14 @@ class GuidedUNet(Overview, DRUNet):
         return x + slopes * x + offsets
 
 
+def _dark_channels(x: Tensor) -> Iterator[Tensor]:
+    """Yield the least of the channels within each window, (N, 1, H, W) each, then of the whole."""
+    least = x.amin(1, keepdim=True)
+    for window in DARK:
+        yield -F.max_pool2d(-least, window, 1, window // 2)
+    yield least.amin((2, 3), keepdim=True).expand_as(least)
+
+
 def _box_mean(x: Tensor) -> Tensor:
     # Rows, then columns: a fifth of the work of one square window.
     window = 2 * RADIUS + 1
@@ -74,4 +94,9 @@ def _box_mean(x: Tensor) -> Tensor:
 def infer_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Read the constructor's arguments off a state dict."""
     inner = infer_drunet(state)
-    return {"widths": inner["widths"], "blocks": inner["blocks"], "side": int(state["side"])}
+    return {
+        "widths": inner["widths"],
+        "blocks": inner["blocks"],
+        "side": int(state["side"]),
+        "dark": inner["in_channels"] > 3,
+    }

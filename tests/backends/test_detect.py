@@ -26,6 +26,7 @@ CONFIGS = [
     ("drunet", {"in_channels": 1, "out_channels": 1, "widths": (2, 2, 2, 2), "bias": True}),
     ("guided", {}),
     ("guided", {"widths": (2, 3, 4, 5), "blocks": 1, "side": 64}),
+    ("guided", {"widths": (2, 3, 4, 5), "blocks": 1, "side": 64, "dark": True}),
     ("exposure", {}),
     ("exposure", {"widths": (2, 3, 4, 5), "blocks": 1, "look": (3, 4, 5, 6), "side": 64}),
     ("dncnn", {}),

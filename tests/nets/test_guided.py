@@ -1,4 +1,5 @@
 import pytest
+import scipy.ndimage
 import torch
 from torch.nn import functional as F
 
@@ -56,3 +57,15 @@ def test_the_change_follows_the_edges_of_the_picture(net):
     assert restored[100:156] == pytest.approx(
         torch.where(torch.arange(56) < 28, 0.2, 0.9), abs=0.01
     )
+
+
+def test_the_dark_channels_are_the_least_of_their_windows():
+    torch.manual_seed(0)
+    net, seen = GuidedUNet(**SMALL, dark=True), []
+    net.m_head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    picture = torch.rand(1, 3, 48, 64)
+    net.overview(picture)
+    least = scipy.ndimage.minimum_filter(picture.amin(1)[0].numpy(), 15, mode="nearest")
+    assert torch.equal(seen[0][:, :3], picture)
+    assert torch.allclose(seen[0][0, 4], torch.from_numpy(least))
+    assert (seen[0][0, 6] == picture.min()).all()
