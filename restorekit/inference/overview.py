@@ -20,8 +20,8 @@ def follow_overview(
 ) -> tuple[Read, Net]:
     """Look at a picture once; return how to read its tiles, and the net that restores them.
 
-    `around` is what is done around the looking, as an ensemble. The tiles have what was seen there
-    as further channels. Looking is done in float32: it costs little.
+    `around` is what is done around the looking and the restoring, as an ensemble. The tiles have
+    what was seen there as further channels. Looking is done in float32: it costs little.
     """
     net: Any = model.net
     height, width = picture.rows.length, picture.columns.length
