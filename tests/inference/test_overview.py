@@ -25,7 +25,7 @@ def model(make_model):
 
 @pytest.fixture
 def refiner(make_model):
-    """A net that restores the pixels it has followed, out of sight of the tiles' neighbours."""
+    """A net that goes on restoring when it has followed what it saw."""
     torch.manual_seed(0)
     net = ExposureUNet((2, 3, 4, 5), 1, (2, 3, 4, 5), side=32).eval()
     able = {"overview": True, "global_statistics": True, "multiple": 8, "bfloat16": True}
@@ -84,6 +84,14 @@ def test_an_ensemble_looks_eight_times(model, picture):
     assert sorted(map(tuple, looks)) == [(24, 32)] * 4 + [(32, 24)] * 4
     mirrored = Restorer(model, ensemble=True).restore_tensor(picture.flip(-1)).flip(-1)
     assert torch.allclose(restored, mirrored, atol=1e-5)
+
+
+def test_an_ensemble_restores_what_it_has_followed_in_all_orientations(refiner, picture):
+    even = picture[..., :144, :208]
+    restored = Restorer(refiner, ensemble=True).restore_tensor(even)
+    mirrored = Restorer(refiner, ensemble=True).restore_tensor(even.flip(-1)).flip(-1)
+    assert torch.allclose(restored, mirrored, atol=1e-5)
+    assert not torch.allclose(restored, Restorer(refiner).restore_tensor(even), atol=1e-4)
 
 
 def test_what_was_seen_does_not_depend_on_the_precision(model, picture):
