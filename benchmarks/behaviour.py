@@ -4,7 +4,8 @@
 
 Everything is measured on the samples that ship, on the CPU; `--photos` takes the clean pictures
 from a folder instead. `--runs` is where the training runs lie whose float32 weights tell what
-storing float16 costs; a model without a run there has no such number.
+storing float16 costs; a model without a run there has no such number. Models that are not measured
+keep their lines on the page, if that has the same clean pictures.
 """
 
 import argparse
@@ -261,8 +262,8 @@ COLUMNS = (
 )
 
 
-def page(rows, clean):
-    """The page as text."""
+def page(rows, clean, before=""):
+    """The page as text, with the lines that the page `before` has of other models."""
     head = HEAD.format(
         clean=clean,
         wanted=f"{WANTED[Task.DENOISE]:g}",
@@ -278,7 +279,10 @@ def page(rows, clean):
         storage=STORAGE_COST,
     )
     titles = f"| {' | '.join(COLUMNS)} |\n|---|---|{'---:|' * (len(COLUMNS) - 3)}---|\n"
-    return head + titles + "".join(map(line, rows))
+    top = head + titles
+    kept = before.removeprefix(top).splitlines(keepends=True) if before.startswith(top) else []
+    lines = {name_in(text): text for text in [*kept, *map(line, rows)]}
+    return top + "".join(lines[name] for name in sorted(lines))
 
 
 def line(row):
@@ -298,6 +302,11 @@ def line(row):
         ", ".join(row.faults) or "-",
     ]
     return f"| {' | '.join(cells)} |\n"
+
+
+def name_in(line):
+    """The model that a line of the table is about."""
+    return line.split("|")[1].strip()
 
 
 def number(value, digits):
@@ -321,7 +330,8 @@ def main():
         found = run if run is not None and (run / "state.pt").is_file() else None
         rows.append(behaviour_of(model, photos, pairs_of(model), found))
         print(line(rows[-1]), end="", flush=True)
-    arguments.output.write_text(page(rows, f"the {len(photos)} pictures of {where}"))
+    before = arguments.output.read_text() if arguments.output.is_file() else ""
+    arguments.output.write_text(page(rows, f"the {len(photos)} pictures of {where}", before))
 
 
 if __name__ == "__main__":

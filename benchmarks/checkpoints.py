@@ -4,7 +4,8 @@
 
 Every number is one of `restorekit eval`, and the page has the commands. SETS is the folder with
 eval/ and paired/; what is degraded here and the reports go to DIR. A task without an embedded
-checkpoint has no table. With tasks only theirs are measured; the page shows all reports of DIR.
+checkpoint has no table. With tasks only theirs are measured; a task that DIR does not have all
+reports of keeps the table that the page had.
 """
 
 import argparse
@@ -149,7 +150,8 @@ def main() -> None:
         if checkpoints(row) and row.task in (options.tasks or [row.task]):
             workplace.measure(row)
     output = work / PAGE.name if few else PAGE
-    output.write_text(page(workplace), encoding="utf-8")
+    before = output.read_text(encoding="utf-8") if output.is_file() else ""
+    output.write_text(page(workplace, before), encoding="utf-8")
     print(output)
 
 
@@ -242,14 +244,23 @@ def link_part(source: Path, target: Path, skip: int, count: int | None) -> None:
             link.symlink_to(picture)
 
 
-def page(workplace: Workplace) -> str:
-    """Write the page from the reports that are there."""
-    text = [HEAD]
+def page(workplace: Workplace, before: str = "") -> str:
+    """Write the page from the reports that are there, and from the page `before`."""
+    text, kept = [HEAD], sections(before)
     for task in dict.fromkeys(row.task for row in ROWS):
-        rows = [row for row in ROWS if row.task == task and workplace.report(row).is_file()]
-        if rows:
-            text += [f"## {task}\n", *table(rows, workplace), *explained(rows, workplace)]
+        rows = [row for row in ROWS if row.task == task]
+        measured = [row for row in rows if workplace.report(row).is_file()]
+        if task in kept and measured != rows:
+            text.append(kept[task])
+        elif measured:
+            text += [f"## {task}\n", *table(measured, workplace), *explained(measured, workplace)]
     return "\n".join(text)
+
+
+def sections(page: str) -> dict[str, str]:
+    """What a page has of each task."""
+    parts = page.split("\n## ")[1:]
+    return {part.partition("\n")[0]: f"## {part}" for part in parts}
 
 
 def table(rows: list[Row], workplace: Workplace) -> Iterator[str]:

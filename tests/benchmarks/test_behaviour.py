@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import behaviour
@@ -111,3 +112,14 @@ def test_a_model_that_enlarges_is_measured(photos):
     page = behaviour.page([found], "the 1 picture of a folder")
     assert "| x2 | sr | - | - |" in page
     assert "sr (makes a picture of another size)" in page
+
+
+def test_models_that_are_not_measured_keep_their_lines(photos):
+    model = identity()
+    found = behaviour.behaviour_of(model, photos[:1], behaviour.pairs_of(model))
+    one, other = replace(found, name="one"), replace(found, name="other")
+    both = behaviour.page([one, other], "the same pictures")
+    again = replace(one, storage=0.0123)
+    page = behaviour.page([again], "the same pictures", both)
+    assert page == behaviour.page([again, other], "the same pictures")
+    assert "| other |" not in behaviour.page([again], "other pictures", both)

@@ -126,6 +126,19 @@ def test_the_page_has_the_tasks_that_were_measured(workplace):
     assert "restorekit eval --dataset SETS/paired/GoPro_2" in page
 
 
+def test_a_task_keeps_its_table_until_all_of_it_is_measured(workplace):
+    before = f"{checkpoints.HEAD}\n## derain\n\nrain\n\n## deblur\n\nblur\n"
+    assert checkpoints.page(workplace, before) == before
+    for name in ("GoPro_2", "Kodak24-camera-shake-2"):
+        assert "\nblur\n" in checkpoints.page(workplace, before)
+        report = {"sets": [content(result("wiener", (20.0, 19.0)), dataset=name)]}
+        workplace.report(row_of(name)).write_text(json.dumps(report))
+    page = checkpoints.page(workplace, before)
+    assert "\nblur\n" not in page
+    assert "| GoPro_2, 1 of 100 pairs |" in page
+    assert page.index("\n## derain\n\nrain\n\n## deblur\n\n| set |")
+
+
 def test_the_page_says_how_a_part_of_a_set_was_made(workplace):
     row = row_of("PolyU-last-25")
     workplace.report(row).write_text(
