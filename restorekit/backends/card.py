@@ -42,6 +42,8 @@ class Training(_Frozen):
     recipe_sha256: str
     steps: int = Field(ge=0)
     seconds: float = Field(ge=0)
+    curve: dict[int, float] = {}
+    """PSNR of the validations until these weights, in dB, by step."""
 
 
 class Measured(_Frozen):

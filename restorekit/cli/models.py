@@ -33,6 +33,8 @@ app = typer.Typer(
     help="List, show, convert, measure and verify models and their checkpoint files.",
 )
 
+NOTHING = (None, "", [], {})
+"""What a card has where it does not tell."""
 
 app.command("export")(export)
 app.command("measure")(measure)
@@ -313,14 +315,15 @@ def _draw_facts(facts: Mapping[str, Any]) -> None:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for key, value in facts.items():
-        if value not in (None, "", [], {}):
+        if value not in NOTHING:
             table.add_row(key, Text(_text(value)))
     Console().print(table)
 
 
 def _text(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_text(inner)}" for key, inner in value.items())
+        given = {key: inner for key, inner in value.items() if inner not in NOTHING}
+        return ", ".join(f"{key} {_text(inner)}" for key, inner in given.items())
     if isinstance(value, list):
         return "\n".join(map(_text, value)) if any(map(_is_long, value)) else str(value)
     return f"{value:,}" if type(value) is int else str(value)

@@ -211,7 +211,7 @@ def _lay_out(tuning: Tuning, recipe: TrainingRecipe, folder: Path) -> None:
     write_checkpoint(make_folder(folder) / START, weights, _start_card(tuning))
     tuning.notes.write(folder)
     if tuning.state is not None:
-        fresh = {"recipe": recipe.model_dump_json(), "best": -math.inf, "before": {}}
+        fresh = {"recipe": recipe.model_dump_json(), "best": -math.inf, "before": {}, "curve": {}}
         write_state(folder / STATE, {**tuning.state, **fresh, "skipped": 0, "seconds": 0.0})
 
 

@@ -316,6 +316,7 @@ def _validate(run: Run, folder: Path) -> list[Event]:
     is_best = values["psnr"] > state.best
     events: list[Event] = [Validated(state.step, values, is_best), drawn]
     state.best = max(state.best, values["psnr"])
+    state.curve[state.step] = values["psnr"]
     if is_best or recipe.chosen == "last":
         events.append(Saved(write_chosen(folder, state, recipe, values)))
     return events
@@ -324,6 +325,7 @@ def _validate(run: Run, folder: Path) -> list[Event]:
 def _validate_start(run: Run, folder: Path) -> list[Event]:
     """Note how good the net is before; the best is looked for among what comes after."""
     run.state.before, drawn = _hold(run, folder)
+    run.state.curve[run.state.step] = run.state.before["psnr"]
     return [Validated(run.state.step, run.state.before, is_best=False), drawn]
 
 

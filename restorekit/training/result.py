@@ -1,5 +1,6 @@
 """The checkpoint that a run ships."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def _card(state: TrainingState, recipe: TrainingRecipe, values: Mapping[str, flo
             recipe_sha256=recipe.sha256,
             steps=state.step,
             seconds=round(state.seconds),
+            curve=_finite(state.curve),
         ),
         measured=(
             Measured(
@@ -43,6 +45,10 @@ def _card(state: TrainingState, recipe: TrainingRecipe, values: Mapping[str, flo
             ),
         ),
     )
+
+
+def _finite(curve: Mapping[int, float]) -> dict[int, float]:
+    return {step: _rounded("psnr", psnr) for step, psnr in curve.items() if math.isfinite(psnr)}
 
 
 def _held_out(data: DataRecipe) -> str:

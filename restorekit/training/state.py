@@ -46,6 +46,8 @@ class TrainingState:
     """Time spent in steps and validations."""
     before: dict[str, float] = field(default_factory=dict)
     """The validation before the first step, where the recipe asks for it."""
+    curve: dict[int, float] = field(default_factory=dict)
+    """PSNR of each validation so far, dB, by step."""
 
     def save(self, path: Path, recipe: TrainingRecipe) -> None:
         """Write the state and forget the oldest kept; a killed writer leaves the previous one.
@@ -102,7 +104,7 @@ def _as_set(optimizer: Optimizer, saved: Mapping[str, Any]) -> dict[str, Any]:
     return {**saved, "param_groups": settings}
 
 
-_PLAIN = ("step", "best", "skipped", "seconds", "before")
+_PLAIN = ("step", "best", "skipped", "seconds", "before", "curve")
 
 
 def read_state(path: Path) -> dict[str, Any]:

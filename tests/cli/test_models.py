@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from restorekit.backends import hub
-from restorekit.backends.card import Card, Measured, read_card
+from restorekit.backends.card import Card, Measured, Training, read_card
 from restorekit.backends.checkpoint import write_checkpoint
 from restorekit.backends.model import build_net, load_model
 from restorekit.cli.models import app
@@ -118,6 +118,17 @@ def test_names_are_no_markup(embedded, weights):
         assert place in run("show", place)
     embedded.rename(weights / "derain [best].safetensors")
     assert "derain [best]" in run("list")
+
+
+def test_show_tells_the_curve_of_a_training_that_has_one(embedded, state):
+    card = read_card(embedded)
+    facts = {"data": "photos", "recipe": "r", "recipe_sha256": "0", "steps": 9, "seconds": 1.5}
+    for curve, said in (({}, "seconds 1.5"), ({5: 30.25, 9: 31.5}, "curve 5 30.25, 9 31.5")):
+        training = Training(**facts, curve=curve)
+        write_checkpoint(embedded, state, card.model_copy(update={"training": training}))
+        shown = " ".join(run("show", "derain-s").split())
+        assert said in shown
+        assert (", curve" in shown) == bool(curve)
 
 
 def test_show_opens_foreign_files(foreign):

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import math
 import os
 import signal
 import time
@@ -112,21 +113,36 @@ def test_training_learns(content, tmp_path):
     assert values[-1] > values[0] + 0.05
 
 
-@pytest.mark.parametrize(("chosen", "step"), [("best", 10), ("last", 20)])
+@pytest.mark.parametrize(
+    ("chosen", "curve"),
+    [("best", {0: 15.0, 10: 30.12}), ("last", {0: 15.0, 10: 30.12, 20: 20.0})],
+)
 def test_the_checkpoint_holds_the_best_weights_or_the_last(
-    content, tmp_path, monkeypatch, chosen, step
+    content, tmp_path, monkeypatch, chosen, curve
 ):
-    values = iter([30.0, 20.0])
+    values = iter([15.0, 30.123, 20.0])
 
     def hold(_run, folder):
         return {"psnr": next(values), "ssim": 0.5}, Saved(folder / "strip.png")
 
     monkeypatch.setattr(loop, "_hold", hold)
-    recipe = parse_recipe(content | {"chosen": chosen}, "tiny")
-    run(recipe, tmp_path)
+    content |= {"chosen": chosen, "validate_start": True, "steps": 20}
+    run(parse_recipe(content, "tiny"), tmp_path)
     card = read_checkpoint(tmp_path / "tiny.safetensors").card
-    assert card.training.steps == step
-    assert read_state(tmp_path / STATE)["best"] == 30
+    assert card.training.curve == curve
+    assert card.training.steps == max(curve)
+    assert read_state(tmp_path / STATE)["best"] == 30.123
+
+
+def test_a_validation_without_a_number_is_left_out_of_the_curve(content, tmp_path, monkeypatch):
+    values = iter([math.nan, 20.0])
+
+    def hold(_run, folder):
+        return {"psnr": next(values)}, Saved(folder / "strip.png")
+
+    monkeypatch.setattr(loop, "_hold", hold)
+    run(parse_recipe(content, "tiny"), tmp_path)
+    assert read_checkpoint(tmp_path / "tiny.safetensors").card.training.curve == {20: 20.0}
 
 
 def test_a_run_starts_from_the_weights_of_another(content, tmp_path):
