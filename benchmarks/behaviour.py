@@ -57,7 +57,6 @@ STORAGE_COST = 0.02
 """Most that storing float16 may cost, in dB."""
 
 KNOWN_FAULTS: Mapping[str, Sequence[str]] = {
-    "denoise-real-s": ["a clean picture is changed"],
     "dehaze-s": ["a clean picture is changed", "colours shift"],
 }
 """What is not as it should be and ships all the same, on the page and on the card."""
