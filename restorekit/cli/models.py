@@ -33,7 +33,7 @@ app = typer.Typer(
     help="List, show, convert, measure and verify models and their checkpoint files.",
 )
 
-NOTHING = (None, "", [], {})
+NOTHING: tuple[object, ...] = (None, "", [], {})
 """What a card has where it does not tell."""
 
 app.command("export")(export)
