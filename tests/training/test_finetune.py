@@ -158,6 +158,7 @@ def test_a_training_state_goes_on_with_its_step_and_optimiser(model, pairs, tmp_
     card = read_card(tmp_path / "second" / "first-tuned-tuned.safetensors")
     assert card.source.startswith("continued from first-tuned (sha256 ")
     assert card.source.endswith("at step 6")
+    assert min(card.training.curve) == 6
 
 
 def test_a_run_whose_epochs_are_over_needs_more_to_go_on(model, pairs, tmp_path):
