@@ -86,13 +86,13 @@ def _decode_tiff(data: bytes) -> Image:
     # so they get to see none.
     plain, orientation = upright(data)
     icc, xmp = page.iccprofile, tiff.xmp(page)
-    if tiff.bits(page) > 8:
-        pixels, alpha = tiff.read_deep(page, plain)
-        image = Image(pixels, alpha, icc, xmp=xmp)
-    else:
+    if tiff.suits_pillow(page):
         picture = TiffImageFile(io.BytesIO(plain))
         picture.info.pop("xmp", None)
         image = _from_pillow(picture, icc, None, xmp)
+    else:
+        pixels, alpha = tiff.read_samples(page, plain)
+        image = Image(pixels, alpha, icc, xmp=xmp)
     return _turned(image, orientation, exif_of_tiff(plain))
 
 

@@ -1,7 +1,8 @@
 """TIFF files: pages checked, deep samples read, pictures written with their metadata.
 
 8-bit pages are left to Pillow, which knows palettes, fax coding and JPEG within TIFF. Deeper
-pages must not go through Pillow, which cuts 16-bit colour to 8 bit without a word.
+pages must not go through Pillow, which cuts 16-bit colour to 8 bit without a word, and those whose
+kind of samples is undefined cannot, for it knows no such kind.
 """
 
 import io
@@ -22,6 +23,7 @@ from restorekit.types import Image, Pixels
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 _ASSOCIATED = 1
+_UNDEFINED = 4
 _DNG_VERSION = 50706
 _XMP, _BYTE = 700, 1
 _DECODING_TAGS = {258, 273, 279, 320, 324, 325, 338, 339, 347}  # samples, strips, palette, tables
@@ -51,9 +53,9 @@ def read_page(data: bytes) -> TiffPage:
     return page
 
 
-def bits(page: TiffPage) -> int:
-    """Return the bits per sample, the largest if they differ."""
-    return int(np.max(page.bitspersample))
+def suits_pillow(page: TiffPage) -> bool:
+    """Whether Pillow decodes a page as it is: at most 8 bits per sample, of a defined kind."""
+    return _bits(page) < 8 or (_bits(page) == 8 and page.sampleformat != _UNDEFINED)
 
 
 def xmp(page: TiffPage) -> bytes | None:
@@ -62,8 +64,8 @@ def xmp(page: TiffPage) -> bytes | None:
     return tag.value if tag is not None and isinstance(tag.value, bytes) else None
 
 
-def read_deep(page: TiffPage, data: bytes) -> tuple[Pixels, Pixels | None]:
-    """Decode a page of more than 8 bits into pixels and alpha, orientation not applied.
+def read_samples(page: TiffPage, data: bytes) -> tuple[Pixels, Pixels | None]:
+    """Decode a page that does not suit Pillow into pixels and alpha, orientation not applied.
 
     Raises:
         FormatError: the colour model or the values are not handled.
@@ -108,6 +110,11 @@ def encode_tiff(image: Image) -> bytes:
     return with_exif(buffer.getvalue(), image.exif) if image.exif else buffer.getvalue()
 
 
+def _bits(page: TiffPage) -> int:
+    """Bits per sample, the largest if they differ."""
+    return int(np.max(page.bitspersample))
+
+
 def _is_full(page: TiffPage | tifffile.TiffFrame) -> bool:
     """False for the thumbnail of another page."""
     return isinstance(page, TiffPage) and not page.is_reduced
@@ -120,10 +127,10 @@ def _check_extents(page: TiffPage, data: bytes) -> None:
 
 
 def _check_kind(page: TiffPage) -> None:
-    is_whole = bits(page) in _WIDTHS
+    is_whole = _bits(page) in _WIDTHS
     if is_whole and page.dtype in (np.bool_, np.uint8, np.uint16, np.float32):
         return
-    kind = page.dtype if is_whole and page.dtype else f"{bits(page)}-bit samples"
+    kind = page.dtype if is_whole and page.dtype else f"{_bits(page)}-bit samples"
     raise FormatError(f"holds {kind}; save it with unsigned integers of 8 or 16 bits or float32")
 
 

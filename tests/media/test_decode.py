@@ -254,6 +254,17 @@ def test_tiff_where_white_is_zero(tmp_path, deep, dtype):
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels, expected)
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_tiff_whose_kind_of_samples_is_undefined(tmp_path, rgb, mode):
+    picture = PIL.Image.fromarray(rgb).convert(mode)
+    picture.save(tmp_path / "a.tif", tiffinfo={339: (4,) * len(mode)})
+    assert tifffile.TiffFile(tmp_path / "a.tif").pages.first.sampleformat == 4
+    image = read_image(tmp_path / "a.tif")
+    samples = np.atleast_3d(np.array(picture))
+    np.testing.assert_array_equal(image.pixels, samples[..., :3])
+    assert (image.alpha is not None) == (mode == "RGBA")
+
+
 def test_premultiplied_alpha_is_divided_out(tmp_path):
     half = np.full((2, 2, 4), 16384, np.uint16)
     half[..., 3] = 32768
