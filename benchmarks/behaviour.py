@@ -19,7 +19,8 @@ import torch
 
 from restorekit.backends.hub import embedded, find_checkpoint, weights_folder
 from restorekit.backends.model import load_model
-from restorekit.data.pairs import clean_pictures, read_pair
+from restorekit.data.matching import clean_pictures
+from restorekit.data.pairs import read_pair
 from restorekit.errors import UsageError
 from restorekit.evaluation.run import open_pair
 from restorekit.evaluation.samples import is_samples, usual_samples

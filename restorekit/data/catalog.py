@@ -17,7 +17,8 @@ from types import MappingProxyType
 from pydantic import ConfigDict, TypeAdapter
 
 from restorekit.data.layouts import Layout, match_layout
-from restorekit.data.pairs import Matching, Pair, at_their_scale, best_of, clean_pictures, survey
+from restorekit.data.matching import Matching, best_of, clean_pictures, survey
+from restorekit.data.pairs import Pair, at_their_scale
 from restorekit.errors import DataError, UnknownNameError, UsageError
 from restorekit.types import Task
 

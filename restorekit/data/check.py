@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from restorekit.data.catalog import Dataset
-from restorekit.data.pairs import Finding, Pair, Problem, size_findings
+from restorekit.data.findings import Finding, Problem
+from restorekit.data.pairs import Pair, size_findings
 from restorekit.data.pictures import picture_size, read_picture
 from restorekit.errors import PictureError
 

@@ -16,8 +16,10 @@ from pathlib import Path
 
 from pydantic import ConfigDict
 
+from restorekit.data.findings import Finding, Problem
+from restorekit.data.matching import Matching
 from restorekit.data.packed import is_packed, packed_names
-from restorekit.data.pairs import Finding, Matching, Pair, Problem
+from restorekit.data.pairs import Pair
 from restorekit.errors import DataError
 from restorekit.media.paths import PICTURE_SUFFIXES
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from restorekit.backends import hub
 from restorekit.backends.card import Card
-from restorekit.data.pairs import Pair, clean_pictures
+from restorekit.data.matching import clean_pictures
+from restorekit.data.pairs import Pair
 from restorekit.degradations.base import to_picture, to_samples
 from restorekit.degradations.recipe import (
     Recipe,

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from restorekit.data.catalog import DATASETS, Dataset, find_dataset
-from restorekit.data.pairs import Pair, at_their_scale, clean_pictures, find_pairs, match_pairs
+from restorekit.data.matching import clean_pictures, find_pairs, match_pairs
+from restorekit.data.pairs import Pair, at_their_scale
 from restorekit.degradations.catalog import find_degradation
 from restorekit.degradations.manifest import MANIFEST, Operation, read_manifest
 from restorekit.degradations.recipe import Recipe

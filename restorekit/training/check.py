@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from restorekit.data.crops import require_side
-from restorekit.data.pairs import Pair, read_pair, survey
+from restorekit.data.matching import survey
+from restorekit.data.pairs import Pair, read_pair
 from restorekit.data.pictures import read_picture
 from restorekit.degradations.base import to_picture, to_samples
 from restorekit.errors import DataError, RestorekitError

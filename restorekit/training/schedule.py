@@ -8,7 +8,8 @@ from typing import Any
 
 from restorekit.backends.card import Card
 from restorekit.backends.registry import default_registry
-from restorekit.data.pairs import Pair, find_pairs, survey
+from restorekit.data.matching import find_pairs, survey
+from restorekit.data.pairs import Pair
 from restorekit.data.pictures import picture_size
 from restorekit.errors import DataError, PictureError, UsageError
 from restorekit.training.config import TrainingRecipe, parse_recipe

@@ -16,7 +16,8 @@ from restorekit.data.crops import (
     require_side,
     sharpness,
 )
-from restorekit.data.pairs import Pair, at_their_scale, check_sizes, find_pairs
+from restorekit.data.matching import find_pairs
+from restorekit.data.pairs import Pair, at_their_scale, check_sizes
 from restorekit.data.pictures import picture_size
 from restorekit.data.structures import draw_border, draw_structure
 from restorekit.degradations.base import to_picture

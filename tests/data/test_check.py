@@ -5,7 +5,7 @@ import pytest
 
 from restorekit.data.catalog import DATASETS
 from restorekit.data.check import check_dataset
-from restorekit.data.pairs import Problem
+from restorekit.data.findings import Problem
 from restorekit.errors import DataError
 from tests.data.trees import plant
 

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from restorekit.data.findings import Problem
 from restorekit.data.layouts import Layout, find_files, match_layout
-from restorekit.data.pairs import Problem
 from restorekit.errors import DataError
 from tests.data.trees import plant
 

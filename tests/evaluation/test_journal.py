@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from restorekit.data.pairs import find_pairs
+from restorekit.data.matching import find_pairs
 from restorekit.errors import DataError, UsageError
 from restorekit.evaluation.journal import Measurement, append, open_journal
 from restorekit.metrics.protocols import get_protocol, with_metrics

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from restorekit.data.pairs import Pair, find_pairs
+from restorekit.data.matching import find_pairs
+from restorekit.data.pairs import Pair
 from restorekit.errors import DataError, PictureError
 from restorekit.evaluation import run
 from restorekit.evaluation.run import Evaluation, PairResult, Plan, measure_pairs
