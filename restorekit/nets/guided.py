@@ -12,6 +12,10 @@ agree as long as they share what the net saw of the whole. Haze is such a line o
 With `dark` the U-Net is also told the dark channel of the small picture (He et al., CVPR 2009): how
 dark the darkest is within some windows and at all. Without haze there is black nearly everywhere.
 
+With `shrinkage` a change that is small in the whole picture is made smaller still, as Wiener's
+filter shrinks what may be noise: what a picture without haze seems to need is small, what haze
+needs is not.
+
 The U-Net is a DRUNet that adds its output, with its keys. Any height and width will do.
 """
 
@@ -32,6 +36,8 @@ STEEPEST = 9.0
 """The most that is added to a slope: a tenth of the light is left of what is ten times steeper."""
 FLAT = 3e-4
 """Variance below which a window counts as flat and its line keeps the slope of the picture."""
+NO_CHANGE = 1e-12
+"""Mean square that a change of nothing counts as, so that no shrinkage leaves it as it is."""
 DARK = (5, 15, 45)
 """Windows of the dark channels, in pixels of the small picture; one more is of all of it."""
 
@@ -40,8 +46,12 @@ class GuidedUNet(Overview, DRUNet):
     """Restores a reduced copy of a picture and changes the picture in the same way.
 
     `widths` and `blocks` are DRUNet's, `side` the longer side of the small picture in pixels; with
-    `dark` the U-Net is told the dark channels. Raises ValueError for a `side` below 8.
+    `dark` the U-Net is told the dark channels. `shrinkage` is the root mean square of a picture's
+    change, in 1/255, of which half is left; 0 leaves changes as they are. Raises ValueError for a
+    `side` below 8 and a `shrinkage` below 0.
     """
+
+    shrinkage: Tensor
 
     def __init__(
         self,
@@ -49,11 +59,17 @@ class GuidedUNet(Overview, DRUNet):
         blocks: int = 2,
         side: int = SIDE,
         dark: bool = False,
+        shrinkage: float = 0.0,
     ) -> None:
+        if shrinkage < 0:
+            raise ValueError(f"the shrinkage is 0 or more, not {shrinkage}")
         channels = 3 + (len(DARK) + 1) * dark
         super().__init__(channels, 3, widths, blocks, residual=True, bias=True)
         self.dark = dark
         self.register_buffer("side", side_buffer(side))
+        # Kept where it does something, so that files from before it existed are whole.
+        half = torch.full((1,), float(shrinkage))
+        self.register_buffer("shrinkage", half, persistent=shrinkage > 0)
 
     def overview(self, small: Tensor) -> Tensor:
         """Restore the small picture (N, 3, h, w); return the lines (N, 6, h, w) of its change.
@@ -62,13 +78,18 @@ class GuidedUNet(Overview, DRUNet):
         """
         small = small.float()
         told = torch.cat([small, *_dark_channels(small)], 1) if self.dark else small
-        change = DRUNet.forward(self, told).float() - small
+        change = self.shrunk(DRUNet.forward(self, told).float() - small)
         mean, mean_change = _box_mean(small), _box_mean(change)
         covariance = _box_mean(small * change) - mean * mean_change
         variance = _box_mean(small * small) - mean * mean
         slopes = (covariance / (variance + FLAT)).clamp(-1, STEEPEST)
         offsets = mean_change - slopes * mean
         return _box_mean(torch.cat([slopes, offsets], 1))
+
+    def shrunk(self, change: Tensor) -> Tensor:
+        """Make changes (N, 3, h, w) smaller, the more so the smaller they are in their picture."""
+        power = change.square().mean((1, 2, 3), keepdim=True) + NO_CHANGE
+        return change * (power / (power + (self.shrinkage.float() / 255).square()))
 
     def follow(self, x: Tensor, seen: Tensor) -> Tensor:
         """Change pixels (N, 3, H, W) by their lines (N, 6, H, W)."""
@@ -99,4 +120,5 @@ def infer_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
         "blocks": inner["blocks"],
         "side": int(state["side"]),
         "dark": inner["in_channels"] > 3,
+        "shrinkage": float(state.get("shrinkage", 0.0)),
     }

@@ -27,6 +27,7 @@ CONFIGS = [
     ("guided", {}),
     ("guided", {"widths": (2, 3, 4, 5), "blocks": 1, "side": 64}),
     ("guided", {"widths": (2, 3, 4, 5), "blocks": 1, "side": 64, "dark": True}),
+    ("guided", {"widths": (2, 3, 4, 5), "blocks": 1, "side": 64, "shrinkage": 7.5}),
     ("exposure", {}),
     ("exposure", {"widths": (2, 3, 4, 5), "blocks": 1, "look": (3, 4, 5, 6), "side": 64}),
     ("dncnn", {}),

@@ -69,3 +69,26 @@ def test_the_dark_channels_are_the_least_of_their_windows():
     assert torch.equal(seen[0][:, :3], picture)
     assert torch.allclose(seen[0][0, 4], torch.from_numpy(least))
     assert (seen[0][0, 6] == picture.min()).all()
+
+
+@pytest.mark.parametrize(("change", "left"), [(0.0, 0.0), (4.0, 0.8), (8.0, 4.0), (80.0, 79.21)])
+def test_what_changes_little_in_the_whole_picture_changes_less_still(change, left):
+    torch.manual_seed(0)
+    net = GuidedUNet(**SMALL, shrinkage=8.0)
+    picture = scene(256, 256)
+    restored = restoring(net, lambda small: torch.full_like(small, change / 255))(picture)
+    assert torch.allclose((restored - picture) * 255, torch.tensor(left), atol=0.01)
+
+
+def test_every_picture_of_a_batch_has_its_own_shrinkage():
+    torch.manual_seed(0)
+    net = GuidedUNet(**SMALL, shrinkage=8.0)
+    changes = torch.tensor([0.005, 0.2])[:, None, None, None].expand(2, 3, 8, 8)
+    alone = torch.cat([net.shrunk(change[None]) for change in changes])
+    assert torch.equal(net.shrunk(changes), alone)
+    assert torch.equal(GuidedUNet(**SMALL).shrunk(changes), changes)
+
+
+def test_a_shrinkage_below_nothing_is_refused():
+    with pytest.raises(ValueError, match="0 or more, not -1"):
+        GuidedUNet(**SMALL, shrinkage=-1)
