@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+import scipy.ndimage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restorekit.data.structures import draw_border, draw_structure
+from restorekit.data.structures import _beams, _facade, _plain, draw_border, draw_structure
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -92,3 +93,29 @@ def test_borders_leave_some_of_a_tiny_picture(shape):
     picture = np.full(shape, 99, np.uint8)
     for seed in range(20):
         assert draw_border(picture, np.random.default_rng(seed)).shape == shape
+
+
+def changes(pattern):
+    """How much a pattern of upright lines changes across them and along them, over forty."""
+    masks = [pattern((64, 64), 0.0, np.random.default_rng(seed)) for seed in range(40)]
+    assert all(mask.min() >= 0 and mask.max() <= 1 for mask in masks)
+    across, along = (
+        sum(np.abs(np.diff(mask, axis=axis)).sum() for mask in masks) for axis in (1, 0)
+    )
+    return across, along
+
+
+def test_floors_cut_the_windows_of_a_facade_and_nothing_cuts_bars():
+    across, along = changes(_plain)
+    assert along < across / 5
+    across, along = changes(_facade)
+    assert across / 4 < along < across
+
+
+def test_beams_are_narrow_and_of_any_direction():
+    across, along = changes(_beams)
+    assert across / 2 < along < across
+    for seed in range(40):
+        alone = _beams((96, 96), 0.0, np.random.default_rng(seed))
+        depth = scipy.ndimage.distance_transform_edt(np.pad(alone > 0.5, 1))
+        assert 0 < np.median(depth[depth > 0]) < 4
