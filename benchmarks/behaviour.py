@@ -57,11 +57,6 @@ HALF_COST = {Precision.FLOAT16: 0.02, Precision.BFLOAT16: 0.5}
 STORAGE_COST = 0.02
 """Most that storing float16 may cost, in dB."""
 
-KNOWN_FAULTS: Mapping[str, Sequence[str]] = {
-    "dehaze-s": ["colours shift"],
-}
-"""What is not as it should be and ships all the same, on the page and on the card."""
-
 
 @dataclass(frozen=True)
 class Clean:

@@ -12,9 +12,9 @@ agree as long as they share what the net saw of the whole. Haze is such a line o
 With `dark` the U-Net is also told the dark channel of the small picture (He et al., CVPR 2009): how
 dark the darkest is within some windows and at all. Without haze there is black nearly everywhere.
 
-With `shrinkage` a change that is small in the whole picture is made smaller still, as Wiener's
-filter shrinks what may be noise: what a picture without haze seems to need is small, what haze
-needs is not.
+With `shrinkage` a change that is small in the whole picture is made smaller still: what a picture
+without haze seems to need is small, what haze needs is not. Of a change of root mean square m a
+share of m^4 / (m^4 + s^4) is left.
 
 The U-Net is a DRUNet that adds its output, with its keys. Any height and width will do.
 """
@@ -36,8 +36,8 @@ STEEPEST = 9.0
 """The most that is added to a slope: a tenth of the light is left of what is ten times steeper."""
 FLAT = 3e-4
 """Variance below which a window counts as flat and its line keeps the slope of the picture."""
-NO_CHANGE = 1e-12
-"""Mean square that a change of nothing counts as, so that no shrinkage leaves it as it is."""
+NO_CHANGE = 1e-18
+"""Fourth power that a change of nothing counts as, so that no shrinkage leaves it as it is."""
 DARK = (5, 15, 45)
 """Windows of the dark channels, in pixels of the small picture; one more is of all of it."""
 
@@ -78,18 +78,19 @@ class GuidedUNet(Overview, DRUNet):
         """
         small = small.float()
         told = torch.cat([small, *_dark_channels(small)], 1) if self.dark else small
-        change = self.shrunk(DRUNet.forward(self, told).float() - small)
+        change = DRUNet.forward(self, told).float() - small
         mean, mean_change = _box_mean(small), _box_mean(change)
         covariance = _box_mean(small * change) - mean * mean_change
         variance = _box_mean(small * small) - mean * mean
         slopes = (covariance / (variance + FLAT)).clamp(-1, STEEPEST)
         offsets = mean_change - slopes * mean
-        return _box_mean(torch.cat([slopes, offsets], 1))
+        return self.shrunk(small, _box_mean(torch.cat([slopes, offsets], 1)))
 
-    def shrunk(self, change: Tensor) -> Tensor:
-        """Make changes (N, 3, h, w) smaller, the more so the smaller they are in their picture."""
-        power = change.square().mean((1, 2, 3), keepdim=True) + NO_CHANGE
-        return change * (power / (power + (self.shrinkage.float() / 255).square()))
+    def shrunk(self, small: Tensor, lines: Tensor) -> Tensor:
+        """Make lines (N, 6, h, w) flatter that change their picture (N, 3, h, w) but little."""
+        change = self.follow(small, lines) - small
+        power = change.square().mean((1, 2, 3), keepdim=True).square() + NO_CHANGE
+        return lines * (power / (power + (self.shrinkage.float() / 255) ** 4))
 
     def follow(self, x: Tensor, seen: Tensor) -> Tensor:
         """Change pixels (N, 3, H, W) by their lines (N, 6, H, W)."""
