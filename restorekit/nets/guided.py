@@ -13,8 +13,8 @@ With `dark` the U-Net is also told the dark channel of the small picture (He et 
 dark the darkest is within some windows and at all. Without haze there is black nearly everywhere.
 
 With `shrinkage` a change that is small in the whole picture is made smaller still: what a picture
-without haze seems to need is small, what haze needs is not. Of a change of root mean square m a
-share of m^4 / (m^4 + s^4) is left.
+without haze seems to need is small, what haze needs is not. Where s is the shrinkage, of a change
+of root mean square m a share of m^4 / (m^4 + s^4) is left.
 
 The U-Net is a DRUNet that adds its output, with its keys. Any height and width will do.
 """
