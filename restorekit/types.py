@@ -30,7 +30,7 @@ class Task(StrEnum):
 
 
 class Precision(StrEnum):
-    """The arithmetic of a net; `auto` is float16 where the net and the device allow it."""
+    """The arithmetic of a net; `auto` is what is fast and exact enough on the device."""
 
     AUTO = "auto"
     FLOAT32 = "float32"

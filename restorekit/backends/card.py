@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from restorekit.errors import CheckpointError
-from restorekit.types import Task
+from restorekit.types import Precision, Task
 
 CARD_KEY = "restorekit"
 FORMAT_VERSION = 1
@@ -42,6 +42,8 @@ class Training(_Frozen):
     recipe_sha256: str
     steps: int = Field(ge=0)
     seconds: float = Field(ge=0)
+    precision: Precision = Precision.FLOAT32
+    """The arithmetic of the net, which it is exact enough in ever after."""
     curve: dict[int, float] = {}
     """PSNR of the validations until these weights, in dB, by step."""
 

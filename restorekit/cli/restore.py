@@ -53,7 +53,10 @@ Tile = Annotated[
 Overlap = Annotated[
     int | None, typer.Option(metavar="N", min=0, help="Pixels that neighbouring tiles share.")
 ]
-Arithmetic = Annotated[Precision, typer.Option(help="The arithmetic of the net.")]
+Arithmetic = Annotated[
+    Precision,
+    typer.Option(help="The arithmetic of the net; auto is what is fast and exact enough here."),
+]
 Engine = Annotated[
     str | None, typer.Option(help="What runs the net: torch, onnxruntime or openvino.")
 ]

@@ -17,6 +17,7 @@ from restorekit.inference.memory import Footprint, free_memory, measure
 from restorekit.inference.pipeline import Restorer
 from restorekit.metrics.protocol import Protocol, Window
 from restorekit.nets.tlc import LocalStatistics
+from restorekit.types import Precision
 
 EVERYWHERE = LocalStatistics(1 << 30, 1 << 30)
 """A window that no picture exceeds: averages over the whole picture."""
@@ -34,7 +35,10 @@ def restorer_for(model: Model, protocol: Protocol, first: Path) -> Restore:
     """
     ready = _with_statistics(model, protocol, first)
     tile: int | Literal["auto"] = "auto" if protocol.tile is None else protocol.tile
-    restore: Restore = Restorer(ready, tile=tile, overlap=protocol.overlap).restore_tensor
+    # The numbers of papers, which must not depend on the device.
+    exact = Precision.FLOAT32
+    restorer = Restorer(ready, tile=tile, overlap=protocol.overlap, precision=exact)
+    restore: Restore = restorer.restore_tensor
     if protocol.padding == "edge":
         restore = _continued_by_edge(ready, restore)
     return _only_if_it_fits(ready, protocol.id, restore) if protocol.tile == 0 else restore

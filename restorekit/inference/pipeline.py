@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from restorekit.backends.base import Capabilities
 from restorekit.backends.engines import Exported
-from restorekit.backends.model import Model
+from restorekit.backends.model import TENSOR_DEPTH, Model
 from restorekit.errors import UsageError
 from restorekit.events import TileDone, Warned
 from restorekit.inference.memory import Footprint, automatic_tile, measure
@@ -91,7 +91,7 @@ class Restorer:
             restored[top : top + len(rows)] = rows
             top += len(rows)
 
-        yield from self.stream(whole(image.height, image.width), read, write)
+        yield from self.stream(whole(image.height, image.width), read, write, image.depth)
         return replace(image, pixels=restored, alpha=enlarge(image.alpha, scale))
 
     def restore_tensor(self, x: Tensor) -> Tensor:
@@ -110,12 +110,17 @@ class Restorer:
         return torch.cat(strips, -2).clamp(0, 1).to(x.device)
 
     def stream(
-        self, picture: Box, read: Callable[[Box], Tensor], write: Callable[[Tensor], None]
+        self,
+        picture: Box,
+        read: Callable[[Box], Tensor],
+        write: Callable[[Tensor], None],
+        depth: int = TENSOR_DEPTH,
     ) -> Events:
         """Restore what need never lie in memory as a whole.
 
         `read` gives a box of the picture as (N, C, H, W) in [0, 1]; `write` takes the restored
-        strips (N, C, h, W), top to bottom, not clamped.
+        strips (N, C, h, W), top to bottom, not clamped. `depth` is that of the picture in bits a
+        sample, by which the arithmetic may go.
         """
         model = self._model_for(picture)
         able = model.backend.capabilities
@@ -132,7 +137,7 @@ class Restorer:
             net = self._around(_any_channels(model))
         if self.strength != 1:
             net = _blended(net, self.strength, model.scale)
-        run = TiledRun(net, read, tiling, model.precision(self.precision))
+        run = TiledRun(net, read, tiling, model.precision(self.precision, depth))
         yield from run.run(picture, write)
 
     def _around(self, net: Net) -> Net:

@@ -35,6 +35,7 @@ def _card(state: TrainingState, recipe: TrainingRecipe, values: Mapping[str, flo
             recipe_sha256=recipe.sha256,
             steps=state.step,
             seconds=round(state.seconds),
+            precision=recipe.precision,
             curve=_finite(state.curve),
         ),
         measured=(

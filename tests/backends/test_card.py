@@ -27,6 +27,7 @@ def full(card):
                 recipe_sha256="0" * 64,
                 steps=10,
                 seconds=1.5,
+                precision="bfloat16",
                 curve={5: 30.5, 10: 31.5},
             ),
             "measured": (Measured(dataset="Kodak24", protocol="rgb", values={"psnr": 31.5}),),

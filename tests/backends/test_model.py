@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from restorekit.backends.base import Capabilities
+from restorekit.backends.card import Training
 from restorekit.backends.checkpoint import write_checkpoint
 from restorekit.backends.model import build_net, load_model, resolve_device
 from restorekit.errors import CheckpointError, UnknownNameError, UsageError
@@ -93,10 +94,54 @@ def test_lower_precision_only_where_the_backend_says_so(model):
     assert 0 < (lowered - model(x)).abs().max() < 0.05
 
 
-def test_auto_precision_stays_float32_on_a_cpu(model):
-    able = replace(model, backend=replace(model.backend, capabilities=Capabilities(half=True)))
-    assert able.precision(Precision.AUTO) is Precision.FLOAT32
-    assert able.precision(Precision.FLOAT16) is Precision.FLOAT16
+def trained_in(model, precision, *, bfloat16=True):
+    training = Training(
+        data="photos", recipe="r", recipe_sha256="0", steps=1, seconds=1.0, precision=precision
+    )
+    able = Capabilities(half=True, bfloat16=bfloat16)
+    return replace(
+        model,
+        backend=replace(model.backend, capabilities=able),
+        card=model.card.model_copy(update={"training": training}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("processor", "trained", "depth", "chosen"),
+    [
+        ("avx512_bf16", "bfloat16", 8, "bfloat16"),
+        ("amx_bf16", "bfloat16", 8, "bfloat16"),
+        ("avx512_f", "bfloat16", 8, "float32"),
+        ("avx512_bf16", "bfloat16", 16, "float32"),
+        ("avx512_bf16", "bfloat16", 32, "float32"),
+        ("avx512_bf16", "float32", 8, "float32"),
+        ("avx512_bf16", "float16", 8, "float32"),
+    ],
+)
+def test_auto_is_bfloat16_where_it_is_fast_and_exact_enough(
+    model, monkeypatch, processor, trained, depth, chosen
+):
+    found = {"avx512_bf16": False} | {processor: True}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
+    able = trained_in(model, Precision(trained))
+    assert able.precision(Precision.AUTO, depth) is Precision(chosen)
+    assert able.precision(Precision.AUTO) is Precision.FLOAT32, "a tensor"
+    assert able.precision(Precision.FLOAT32, depth) is Precision.FLOAT32
+
+
+def test_auto_is_float32_where_nothing_is_known(model, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    untold = replace(trained_in(model, "bfloat16"), card=model.card)
+    assert untold.precision(Precision.AUTO, 8) is Precision.FLOAT32
+    unable = trained_in(model, Precision.BFLOAT16, bfloat16=False)
+    assert unable.precision(Precision.AUTO, 8) is Precision.FLOAT32
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert trained_in(model, "bfloat16").precision(Precision.AUTO, 8) is Precision.FLOAT32
+
+
+def test_auto_is_float16_on_an_accelerator(model):
+    able = replace(trained_in(model, Precision.BFLOAT16), device=torch.device("cuda"))
+    assert able.precision(Precision.AUTO, 8) is Precision.FLOAT16
 
 
 class Pyramid(torch.nn.Module):

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import ClassVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from restorekit.media.image import write_image
 from restorekit.metrics.protocols import get_protocol
 from restorekit.nets.nafnet import local_statistics
 from restorekit.nets.sfnet import SFNet
-from restorekit.types import Image
+from restorekit.types import Image, Precision
 from tests.golden_files import golden
 
 
@@ -146,6 +146,22 @@ def test_tiles_are_those_of_the_protocol(first):
     assert torch.allclose(restored, x, atol=1e-6)
     assert len(Recorder.seen) > 1
     assert max(max(tile.shape[-2:]) for _, tile in Recorder.seen) <= 256
+
+
+class Hasty(Model):
+    """A model on a device that computes in bfloat16 unless told otherwise."""
+
+    def precision(self, wanted=Precision.AUTO, depth=8):
+        return Precision.BFLOAT16 if wanted is Precision.AUTO else super().precision(wanted, depth)
+
+
+def test_numbers_are_measured_in_float32(first):
+    model = model_of(nn.Conv2d(3, 3, 1), "drunet")
+    hasty = Hasty(**{field.name: getattr(model, field.name) for field in fields(model)})
+    x = torch.rand(1, 3, 64, 64)
+    restored = restorer_for(hasty, get_protocol("rgb"), first(8, 8))(x)
+    assert torch.equal(restored, model(x).clamp(0, 1))
+    assert not torch.equal(restored, hasty(x, precision=Precision.AUTO).clamp(0, 1))
 
 
 @pytest.mark.parametrize(("protocol", "last"), [("gopro-rgb", 0.5), ("gopro-matlab", 0.4)])

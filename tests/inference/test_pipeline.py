@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from restorekit.backends.card import Training
 from restorekit.errors import UsageError
 from restorekit.events import TileDone, Warned
 from restorekit.inference import pipeline
@@ -172,6 +175,24 @@ def test_precision_reaches_the_net_and_overflow_is_redone(make_model):
     np.testing.assert_array_equal(restored.pixels, picture().pixels)
     assert seen == ["lowered", torch.float32]
     assert [type(event) for event in events] == [Warned, TileDone]
+
+
+@pytest.mark.parametrize(("dtype", "lowered"), [(np.uint8, True), (np.uint16, False)])
+def test_the_arithmetic_goes_by_the_depth_of_the_picture(make_model, monkeypatch, dtype, lowered):
+    seen = []
+
+    def net(x):
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return x
+
+    model = make_model(net, bfloat16=True)
+    training = Training(
+        data="", recipe="", recipe_sha256="", steps=1, seconds=1, precision="bfloat16"
+    )
+    model = replace(model, card=model.card.model_copy(update={"training": training}))
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    run(Restorer(model, tile=40), picture(dtype))
+    assert set(seen) == {lowered}
 
 
 @pytest.mark.parametrize(
