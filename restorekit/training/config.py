@@ -82,6 +82,9 @@ class DataRecipe(Section):
     candidates: int = Field(
         default=1, ge=1, description="crops drawn per example, of which the sharpest is taken"
     )
+    colours: float = Field(
+        default=0.0, ge=0, le=1, description="part of the photos that get other, stronger colours"
+    )
     structures: float = Field(
         default=0.0, ge=0, le=1, description="part of the photos that get a line pattern drawn in"
     )

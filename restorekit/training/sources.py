@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from restorekit.data.catalog import get_dataset
+from restorekit.data.colours import vary_colours
 from restorekit.data.crops import (
     PictureCache,
     centre_crop,
@@ -112,6 +113,9 @@ class CleanPhotos:
         return _random_crop([photo], self.scale * draw.patch, self._data, rng)[0]
 
     def _reference(self, crop: Pixels, chain: Chain, seed: int, draw: Draw) -> Crop:
+        rng = generator(seed, *draw.key, "colours")
+        if _happens(self._data.colours, rng):
+            crop = vary_colours(crop, rng)
         rng = generator(seed, *draw.key, "structure")
         if _happens(self._data.structures, rng):
             along = _direction(chain) if _happens(self._data.aligned, rng) else None

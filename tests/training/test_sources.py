@@ -46,7 +46,7 @@ def test_more_candidates_give_sharper_crops(recipe, photos):
     assert means[1] > means[0]
 
 
-@pytest.mark.parametrize("drawing", ["structures", "borders"])
+@pytest.mark.parametrize("drawing", ["structures", "borders", "colours"])
 def test_drawings_change_the_reference_and_leave_the_rest_of_the_stream(recipe, drawing):
     plain = examples(recipe.data, 30)
     lined = examples(changed(recipe, **{drawing: 1.0}), 30)
