@@ -164,6 +164,7 @@ def open_source(data: DataRecipe) -> Source:
     """Open and check what a recipe names; raises UsageError or DataError before any step."""
     train, held_out = find_pictures(data)
     if isinstance(train[0], Pair):
+        _refuse_drawings(data)
         return Pairs(_only(Pair, train), _only(Pair, held_out), data)
     if data.degradation is None:
         raise UsageError("clean photos need data.degradation: a preset, a file or a table")
@@ -210,6 +211,15 @@ def _photos(data: DataRecipe) -> list[Path]:
 def _happens(part: float, rng: np.random.Generator) -> bool:
     """Whether one of that part of the examples is drawn; nothing is drawn for none."""
     return part > 0 and rng.random() < part
+
+
+def _refuse_drawings(data: DataRecipe) -> None:
+    for name in ("colours", "structures", "borders"):
+        if getattr(data, name):
+            raise UsageError(
+                f"data.{name} changes clean photos before they are degraded; pairs are taken as "
+                "they are: leave it out, or train on clean photos (data.photos)"
+            )
 
 
 def _direction(chain: Chain) -> float | None:

@@ -92,6 +92,13 @@ def test_lines_that_are_not_drawn_cannot_lie_along_anything(content):
         parse_recipe(content, "tiny")
 
 
+@pytest.mark.parametrize("drawing", ["colours", "structures", "borders"])
+def test_nothing_is_drawn_into_pairs(recipe, pairs, drawing):
+    data = changed(recipe, photos=None, degradation=None, pairs=pairs, **{drawing: 0.5})
+    with pytest.raises(UsageError, match=f"data.{drawing} changes clean photos before"):
+        open_source(data)
+
+
 def test_pairs_are_not_made_smaller(content, pairs):
     content["data"] |= {"photos": None, "pairs": str(pairs), "reduce": 2}
     with pytest.raises(UsageError, match="reduce makes photos smaller; pairs are taken as they"):
